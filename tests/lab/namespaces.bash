@@ -1,0 +1,136 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A lab of network namespaces: a gateway, and behind a veth pair one host that owns every client's address.
+#
+#   gw  192.0.2.1   2001:db8::1     what is protected; the rules are loaded here
+#   cl  192.0.2.2   2001:db8::2     routes to itself whole networks: any address in them can be a client
+#
+# Everything has a name of its own, so labs can run side by side. lab_end undoes all of it and may be called twice.
+
+LAB= LAB_DIR= LAB_PIDS=() LAB_NAMESPACES=()
+
+# lab_begin: a name, a folder, nothing else yet.
+lab_begin() {
+	LAB=nftward-$BASHPID-$RANDOM
+	LAB_DIR=$(mktemp -d "${TMPDIR:-/tmp}/nftward.XXXXXX")
+	LAB_PIDS=() LAB_NAMESPACES=()
+}
+
+# lab_end: ends what lab_start began, newest first, then removes the namespaces and the folder.
+lab_end() {
+	local i pid name
+	for ((i = ${#LAB_PIDS[@]} - 1; i >= 0; i--)); do
+		pid=${LAB_PIDS[i]}
+		kill "$pid" 2>/dev/null || continue
+		lab_wait 3 lab_gone "$pid" || kill -9 "$pid" 2>/dev/null || true
+	done
+	for name in "${LAB_NAMESPACES[@]}"; do
+		ip netns del "$LAB-$name" 2>/dev/null || true
+	done
+	[[ -z $LAB_DIR ]] || rm -rf -- "$LAB_DIR"
+	LAB_PIDS=() LAB_NAMESPACES=() LAB_DIR=
+}
+
+lab_gone() { [[ ! -e /proc/$1 ]] || [[ $(cut -d' ' -f3 "/proc/$1/stat" 2>/dev/null) == Z ]]; }
+
+# lab_wait SECONDS COMMAND...: until it succeeds; fails when the time is over.
+lab_wait() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		((SECONDS <= end)) || return 1
+		read -rt 0.02 <> <(:) || true
+	done
+}
+
+# in_ns NAME COMMAND...: runs it in that namespace.
+in_ns() {
+	local name=$1
+	shift
+	nsenter --net="/run/netns/$LAB-$name" -- "$@"
+}
+
+# lab_start NAME COMMAND...: runs it there in the background; lab_end ends it. Its pid is in LAB_PID.
+lab_start() {
+	local name=$1
+	shift
+	# No shell between us and the command, so that the pid is its own; descriptor 3 is bats' own and keeps it waiting.
+	nsenter --net="/run/netns/$LAB-$name" -- "$@" 3>&- &
+	LAB_PID=$!
+	LAB_PIDS+=("$LAB_PID")
+}
+
+lab_namespace() {
+	ip netns add "$LAB-$1"
+	LAB_NAMESPACES+=("$1")
+	ip -n "$LAB-$1" link set lo up
+	in_ns "$1" sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 \
+		net.ipv6.ip_nonlocal_bind=1 net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.all.accept_dad=0
+}
+
+# lab_link A DEVICE_A B DEVICE_B: a veth pair, both ends up. Without offloads packets are as on a wire.
+lab_link() {
+	ip -n "$LAB-$1" link add "$2" type veth peer name "$4" netns "$LAB-$3"
+	ip -n "$LAB-$1" link set "$2" up
+	ip -n "$LAB-$3" link set "$4" up
+}
+
+# lab_gateway: the two namespaces of the picture above.
+lab_gateway() {
+	lab_namespace gw
+	lab_namespace cl
+	lab_link gw veth-cl cl veth-gw
+	ip -n "$LAB-gw" addr add 192.0.2.1/24 dev veth-cl
+	ip -n "$LAB-gw" addr add 2001:db8::1/64 dev veth-cl nodad
+	ip -n "$LAB-cl" addr add 192.0.2.2/24 dev veth-gw
+	ip -n "$LAB-cl" addr add 2001:db8::2/64 dev veth-gw nodad
+	ip -n "$LAB-gw" route add default via 192.0.2.2
+	ip -n "$LAB-gw" -6 route add default via 2001:db8::2
+	ip -n "$LAB-cl" route add local 198.51.100.0/24 dev lo
+	ip -n "$LAB-cl" route add local 203.0.113.0/24 dev lo
+	ip -n "$LAB-cl" route add local 10.0.0.0/8 dev lo
+	ip -n "$LAB-cl" -6 route add local 2001:db8:1::/48 dev lo
+	ip -n "$LAB-cl" -6 route add local 2001:db8:2::/48 dev lo
+	LAB_GW_MAC=$(in_ns gw cat /sys/class/net/veth-cl/address)
+}
+
+# --- rules --------------------------------------------------------------------------------------------
+
+# rules_copy: a copy of the rules that may be edited, where nft's includes find it.
+rules_copy() {
+	mkdir -p "$LAB_DIR/include"
+	cp -r "$NFTWARD_SRCDIR/nft-rules" "$LAB_DIR/include/nftables"
+	chmod -R u+w "$LAB_DIR/include/nftables"
+	LAB_RULES=$LAB_DIR/include/nftables
+}
+
+# rules_set NAME VALUE: edits one define of settings.nft.
+rules_set() {
+	grep -q "^define $1 =" "$LAB_RULES/api-protection/settings.nft" || return 1
+	sed -i "s|^define $1 =.*|define $1 = $2|" "$LAB_RULES/api-protection/settings.nft"
+}
+
+# rules_size NAME SIZE: edits the size of one set of limits.nft or state.nft.
+rules_size() {
+	sed -i "/set $1 {/,/^\t}/ s/size [0-9]*/size $2/" "$LAB_RULES"/api-protection/{limits,state}.nft
+}
+
+# rules_rate NAME 'RATE': edits what follows `limit rate` or `ct count` in one set of limits.nft.
+rules_rate() {
+	sed -i -E "/set $1 \{/,/^\t\}/ s/(limit rate|ct count) .*/\1 $2/" "$LAB_RULES/api-protection/limits.nft"
+}
+
+rules_load() { in_ns gw nft -I "$LAB_DIR/include" -f "$LAB_RULES/api-protection.nft"; }
+
+# --- what the kernel says -------------------------------------------------------------------------------
+
+# counter NAME [TABLE]: its packets.
+counter() {
+	in_ns gw nft list counter inet "${2:-api_protection}" "$1" | awk '$1 == "packets" { print $2 }'
+}
+
+# in_set SET ADDRESS: whether it is an element.
+in_set() { in_ns gw nft get element inet api_protection "$1" "{ $2 }" >/dev/null 2>&1; }
+
+# set_count SET: how many elements it has.
+set_count() { in_ns gw nft -j list set inet api_protection "$1" | jq '[.nftables[].set.elem? // [] | length] | add'; }
