@@ -43,6 +43,7 @@ gateway_conf() {
 			fastcgi_temp_path $LAB_DIR/tmp/fastcgi;
 			uwsgi_temp_path $LAB_DIR/tmp/uwsgi;
 			scgi_temp_path $LAB_DIR/tmp/scgi;
+			ssl_protocols TLSv1.2 TLSv1.3;
 			ssl_certificate $LAB_DIR/gw.pem;
 			ssl_certificate_key $LAB_DIR/gw.key;
 			server {
