@@ -2,10 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A real nginx in namespace gw: TLS, HTTP/1.1 and HTTP/2, a JSON endpoint, an upload sink, downloads.
 
-# gateway_certificate: a CA in ca.pem, a certificate for api.example signed by it.
+# gateway_certificate: a CA in ca.pem, a certificate for api.example signed by it; or those in NFTWARD_CERTIFICATES.
 gateway_certificate() {
+	if [[ -n ${NFTWARD_CERTIFICATES:-} ]]; then
+		cp "$NFTWARD_CERTIFICATES"/{ca.pem,gw.pem,gw.key} "$LAB_DIR"
+		return
+	fi
 	(
-		cd "$LAB_DIR"
+		cd "$LAB_DIR" || exit
 		openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj '/CN=lab CA' \
 			-keyout ca.key -out ca.pem
 		openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj '/CN=api.example' \
@@ -18,7 +22,7 @@ gateway_certificate() {
 # gateway_files: what it serves. 20 MB and 200 MB are sparse: reading them costs no disk.
 gateway_files() {
 	mkdir -p "$LAB_DIR/www/api" "$LAB_DIR/tmp"
-	jq -nc '[range(20) | {id: ., name: "item \(.)", price: (. * 7 % 100), tags: ["a", "b"]}]' >"$LAB_DIR/www/api/items"
+	jq -nc '[range(60) | {id: ., name: "item \(.)", price: (. * 7919 % 1000), tags: ["a", "b"]}]' | gzip >"$LAB_DIR/www/api/items.gz"
 	truncate -s 20M "$LAB_DIR/www/download-20m"
 	truncate -s 200M "$LAB_DIR/www/download-200m"
 	chmod -R a+rX "$LAB_DIR"
@@ -52,7 +56,11 @@ gateway_conf() {
 				listen 80 backlog=511;
 				listen [::]:80 backlog=511;
 				root $LAB_DIR/www;
-				location /api/ { }
+				# An answer costs what a light API call costs: it is unpacked anew each time.
+				location /api/ {
+					gzip_static always;
+					gunzip on;
+				}
 				location /login { return 200 '{"login":"denied"}'; }
 				location /empty { return 204; }
 				location /upload { proxy_pass http://unix:$LAB_DIR/sink.sock; }

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # what is set here is used by who sources it
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A lab of network namespaces: a gateway, and behind a veth pair one host that owns every client's address.
 #
@@ -7,7 +7,7 @@
 #
 # Everything has a name of its own, so labs can run side by side. lab_end undoes all of it and may be called twice.
 
-LAB= LAB_DIR= LAB_PIDS=() LAB_NAMESPACES=()
+LAB='' LAB_DIR='' LAB_PIDS=() LAB_NAMESPACES=()
 
 # lab_begin: a name, a folder, nothing else yet.
 lab_begin() {
@@ -63,35 +63,42 @@ lab_start() {
 lab_namespace() {
 	ip netns add "$LAB-$1"
 	LAB_NAMESPACES+=("$1")
-	ip -n "$LAB-$1" link set lo up
 	in_ns "$1" sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 \
 		net.ipv6.ip_nonlocal_bind=1 net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.all.accept_dad=0
+	ip -n "$LAB-$1" link set lo up
 }
 
-# lab_link A DEVICE_A B DEVICE_B: a veth pair, both ends up. Without offloads packets are as on a wire.
+# lab_link A DEVICE_A B DEVICE_B: a veth pair, both ends up.
 lab_link() {
 	ip -n "$LAB-$1" link add "$2" type veth peer name "$4" netns "$LAB-$3"
 	ip -n "$LAB-$1" link set "$2" up
 	ip -n "$LAB-$3" link set "$4" up
 }
 
+# lab_mac NAME DEVICE: its address.
+lab_mac() { ip -n "$LAB-$1" -j link show dev "$2" | jq -r '.[0].address'; }
+
 # lab_gateway: the two namespaces of the picture above.
 lab_gateway() {
 	lab_namespace gw
 	lab_namespace cl
 	lab_link gw veth-cl cl veth-gw
-	ip -n "$LAB-gw" addr add 192.0.2.1/24 dev veth-cl
-	ip -n "$LAB-gw" addr add 2001:db8::1/64 dev veth-cl nodad
-	ip -n "$LAB-cl" addr add 192.0.2.2/24 dev veth-gw
-	ip -n "$LAB-cl" addr add 2001:db8::2/64 dev veth-gw nodad
-	ip -n "$LAB-gw" route add default via 192.0.2.2
-	ip -n "$LAB-gw" -6 route add default via 2001:db8::2
-	ip -n "$LAB-cl" route add local 198.51.100.0/24 dev lo
-	ip -n "$LAB-cl" route add local 203.0.113.0/24 dev lo
-	ip -n "$LAB-cl" route add local 10.0.0.0/8 dev lo
-	ip -n "$LAB-cl" -6 route add local 2001:db8:1::/48 dev lo
-	ip -n "$LAB-cl" -6 route add local 2001:db8:2::/48 dev lo
-	LAB_GW_MAC=$(in_ns gw cat /sys/class/net/veth-cl/address)
+	ip -n "$LAB-gw" -batch - <<-'GW'
+		addr add 192.0.2.1/24 dev veth-cl
+		addr add 2001:db8::1/64 dev veth-cl nodad
+		route add default via 192.0.2.2
+		route add default via 2001:db8::2
+	GW
+	ip -n "$LAB-cl" -batch - <<-'CL'
+		addr add 192.0.2.2/24 dev veth-gw
+		addr add 2001:db8::2/64 dev veth-gw nodad
+		route add local 198.51.100.0/24 dev lo
+		route add local 203.0.113.0/24 dev lo
+		route add local 10.0.0.0/8 dev lo
+		route add local 2001:db8:1::/48 dev lo
+		route add local 2001:db8:2::/48 dev lo
+	CL
+	LAB_GW_MAC=$(lab_mac gw veth-cl)
 }
 
 # --- rules --------------------------------------------------------------------------------------------
@@ -112,12 +119,13 @@ rules_set() {
 
 # rules_size NAME SIZE: edits the size of one set of limits.nft or state.nft.
 rules_size() {
-	sed -i "/set $1 {/,/^\t}/ s/size [0-9]*/size $2/" "$LAB_RULES"/api-protection/{limits,state}.nft
+	sed -i "/^\tset $1 {/,/^\t}/ s/size [0-9]*/size $2/" "$LAB_RULES"/api-protection/{limits,state}.nft
 }
 
-# rules_rate NAME 'RATE': edits what follows `limit rate` or `ct count` in one set of limits.nft.
+# rules_rate NAME 'RATE': edits the rate of one meter or named limit of limits.nft, or how many `ct count` allows.
 rules_rate() {
-	sed -i -E "/set $1 \{/,/^\t\}/ s/(limit rate|ct count) .*/\1 $2/" "$LAB_RULES/api-protection/limits.nft"
+	sed -i -E "/^\t(set|limit) $1 \{/,/^\t\}/ s|^(\t\t(limit rate\|ct count\|rate)) .*|\1 $2|" "$LAB_RULES/api-protection/limits.nft"
+	grep -qF "$2" "$LAB_RULES/api-protection/limits.nft"
 }
 
 rules_load() { in_ns gw nft -I "$LAB_DIR/include" -f "$LAB_RULES/api-protection.nft"; }

@@ -42,7 +42,8 @@ struct options {
 	const char *device;
 	uint8_t mac[ETH_ALEN];
 	struct address from, to;
-	unsigned int prefix_bits; /* of `from`; the bits behind them differ from packet to packet */
+	unsigned int
+		prefix_bits; /* of `from`; address_fill() says what differs from packet to packet */
 	uint16_t sport, dport;
 	bool walk_sport; /* count the source port up */
 	bool random; /* draw source addresses and ports instead of counting them up */
@@ -286,17 +287,22 @@ static uint64_t draw(uint64_t *state)
 	return *state * 0x2545f4914f6cdd1dULL;
 }
 
-/* Writes `value` into the bits of `address` behind the prefix; at most 64 of them are used. */
+/*
+ * Writes `value` into the bits of `address` behind the prefix: to the end of an IPv4 address; to bit 64 of an IPv6
+ * one, so that each is another /64, or to its end where the prefix itself is a /64 or longer.
+ */
 static void address_fill(struct address *address, unsigned int prefix_bits, uint64_t value)
 {
-	unsigned int bits = address->family == AF_INET ? 32 : 128;
+	unsigned int end = 32;
 	unsigned int bit;
 
-	for (bit = bits; bit > prefix_bits && bits - bit < 64; bit--) {
+	if (address->family == AF_INET6)
+		end = prefix_bits < 64 ? 64 : 128;
+	for (bit = end; bit > prefix_bits && end - bit < 64; bit--) {
 		unsigned int at = bit - 1;
 		uint8_t mask = (uint8_t)(0x80U >> (at % 8));
 
-		if (value >> (bits - bit) & 1)
+		if (value >> (end - bit) & 1)
 			address->byte[at / 8] |= mask;
 		else
 			address->byte[at / 8] &= (uint8_t)~mask;

@@ -1,0 +1,98 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Ports that containers publish are protected; what containers fetch from others is not our business.
+
+load helpers
+
+setup() {
+	requires root lab nft jq
+	guarded
+	# A bridge's worth of Docker: a container behind the gateway, published on 443, its own traffic masqueraded.
+	lab_namespace box
+	lab_link gw veth-box box eth0
+	ip -n "$LAB-gw" addr add 172.17.0.1/16 dev veth-box
+	ip -n "$LAB-gw" addr add 2001:db8:17::1/64 dev veth-box nodad
+	ip -n "$LAB-box" addr add 172.17.0.2/16 dev eth0
+	ip -n "$LAB-box" addr add 2001:db8:17::2/64 dev eth0 nodad
+	ip -n "$LAB-box" route add default via 172.17.0.1
+	ip -n "$LAB-box" -6 route add default via 2001:db8:17::1
+	in_ns gw sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+	in_ns gw nft -f - <<-'RULES'
+		table inet published {
+			counter arrived4 { }
+			counter arrived6 { }
+			chain prerouting {
+				type nat hook prerouting priority dstnat; policy accept;
+				fib daddr type local meta nfproto ipv4 tcp dport 443 dnat ip to 172.17.0.2:80
+				fib daddr type local meta nfproto ipv6 tcp dport 443 dnat ip6 to [2001:db8:17::2]:80
+			}
+			chain postrouting {
+				type nat hook postrouting priority srcnat; policy accept;
+				ip saddr 172.17.0.0/16 masquerade
+				ip6 saddr 2001:db8:17::/64 masquerade
+			}
+			chain forward {
+				type filter hook forward priority 100; policy accept;
+				ip daddr 172.17.0.2 tcp flags & (syn | ack) == syn counter name arrived4
+				ip6 daddr 2001:db8:17::2 tcp flags & (syn | ack) == syn counter name arrived6
+			}
+		}
+	RULES
+}
+
+teardown() { lab_end; }
+
+published() {
+	family "$1"
+	rules_load
+	in_ns gw nft add element inet api_protection "blocklist$S" "{ $2 }"
+	packets --from "$NEIGHBOUR" --count 10
+	counts dropped_blocklist 10
+	between 0 "$(counter "arrived$1" published)" 0 "packets of a blocked host at the container"
+	packets --from "$CLIENT" --count 300
+	[[ $(counter dropped_syn_flood) -gt 200 ]]
+	between 15 "$(counter "arrived$1" published)" 60 "new connections at the container"
+}
+
+@test "a port that a container publishes is protected (IPv4)" { published 4 198.51.100.8; }
+@test "a port that a container publishes is protected (IPv6)" { published 6 2001:db8:1:8::; }
+
+published_requests() {
+	requires crowd nginx
+	family "$1"
+	rules_rate "ip_rate_limit$S" '20/second burst 30 packets'
+	rules_load
+	gateway_certificate
+	gateway_files
+	gateway_conf >"$LAB_DIR/nginx.conf"
+	lab_start box nginx -e "$LAB_DIR/nginx.log" -c "$LAB_DIR/nginx.conf"
+	lab_wait 20 in_ns box curl -sfo /dev/null --max-time 2 http://127.0.0.1/api/items
+	crowd "{\"sources\": [\"$CLIENT\"], \"count\": 25, \"tls\": false, \"port\": 443}" 5
+	between 25 "$(saw ok)" 25 "requests"
+	counts seen_requests 20 26
+	crowd "{\"sources\": [\"$NEIGHBOUR\"], \"clients\": 4, \"rate\": 0, \"tls\": false, \"port\": 443, \"timeout_ms\": 1000}" 4
+	in_set "blocklist$S" "$2"
+}
+
+@test "requests to a container are counted, and its attackers blocked (IPv4)" { published_requests 4 198.51.100.8; }
+@test "requests to a container are counted, and its attackers blocked (IPv6)" { published_requests 6 2001:db8:1:8::; }
+
+@test "what a container fetches from other people's port 443 is never limited" {
+	family 4
+	rules_load
+	# 300 connections at once from the container to a host beyond the gateway.
+	local mac
+	mac=$(lab_mac gw veth-box)
+	in_ns gw nft -f - <<-'RULES'
+		table inet published {
+			counter left { }
+			chain out {
+				type filter hook forward priority 101; policy accept;
+				ip saddr 172.17.0.2 counter name left
+			}
+		}
+	RULES
+	in_ns box "$NFTWARD_BUILDDIR/tests/lab/packets" --device eth0 --mac "$mac" --from 172.17.0.2 --to 203.0.113.50 --count 300
+	between 300 "$(counter left published)" 300 "connections of the container"
+	nothing_dropped
+}
