@@ -1,0 +1,60 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# scripts/try: that a protected gateway stands, and that nothing is left behind.
+
+load helpers
+
+setup() {
+	requires root lab crowd nft jq nginx host
+	export NFTWARD_BUILDDIR
+	OUT=$(mktemp -d "${TMPDIR:-/tmp}/nftward.XXXXXX")
+}
+
+teardown() { rm -rf "$OUT"; }
+
+@test "under a request flood customers notice nothing and every attacker is blocked" {
+	"$NFTWARD_SRCDIR/scripts/try" --only flood,flood6 --seconds 5 --json "$OUT/t.json" >"$OUT/table"
+	local protection='.[] | select(.protection == "with")'
+	[[ $(jq "[$protection | .customers.success] | min" "$OUT/t.json") == 1 ]] || fail "$(cat "$OUT/table")"
+	[[ $(jq "[$protection | .customers_blocked[]] | length" "$OUT/t.json") == 0 ]] || fail "$(cat "$OUT/table")"
+	[[ $(jq "[$protection | .blocked] | unique | .[0]" "$OUT/t.json") == 50 ]] || fail "$(cat "$OUT/table")"
+	[[ $(jq '[.[] | select(.protection == "without") | .blocked] | add' "$OUT/t.json") == 0 ]]
+	grep -q '^flood6 *with ' "$OUT/table"
+}
+
+@test "Slowloris fills a gateway without protection, and not one with it" {
+	"$NFTWARD_SRCDIR/scripts/try" --only slowloris,slowloris6 --seconds 5 --json "$OUT/t.json" >"$OUT/table"
+	[[ $(jq '[.[] | select(.protection == "with") | .customers.success] | min' "$OUT/t.json") == 1 ]] || fail "$(cat "$OUT/table")"
+	[[ $(jq '[.[] | select(.protection == "with") | .attack.held] | max' "$OUT/t.json") -le 400 ]] || fail "$(cat "$OUT/table")"
+	[[ $(jq '[.[] | select(.protection == "without") | .customers.success] | max < 0.95' "$OUT/t.json") == true ]] || fail "$(cat "$OUT/table")"
+}
+
+@test "an ordinary user is told to use sudo, in one line" {
+	requires setpriv
+	run setpriv --reuid 65534 --regid 65534 --clear-groups "$NFTWARD_SRCDIR/scripts/try"
+	[[ $status == 1 ]]
+	[[ ${#lines[@]} == 1 && $output == *sudo* ]] || fail "$output"
+}
+
+@test "a wrong option is one line and exit status 2" {
+	run "$NFTWARD_SRCDIR/scripts/try" --only earthquake
+	[[ $status == 2 && ${#lines[@]} == 1 ]] || fail "$status: $output"
+	run "$NFTWARD_SRCDIR/scripts/try" --seconds 400
+	[[ $status == 2 && ${#lines[@]} == 1 ]] || fail "$status: $output"
+}
+
+@test "Ctrl-C leaves no namespace, no process and no folder behind" {
+	mkdir "$OUT/tmp"
+	chmod a+x "$OUT" # nginx reads below it as another user
+	TMPDIR=$OUT/tmp env --default-signal=INT "$NFTWARD_SRCDIR/scripts/try" --only flood >"$OUT/table" 2>&1 3>&- &
+	local pid=$!
+	lab_wait 20 grep -q '^attack' "$OUT/table"
+	lab_wait 5 in_flight "$pid"
+	kill -INT "$pid"
+	wait "$pid" || true
+	[[ -z $(ip netns list | grep "nftward-$pid-" || true) ]] || fail "$(ip netns list)"
+	[[ -z $(ls "$OUT/tmp") ]] || fail "left: $(ls "$OUT/tmp")"
+	run ! pgrep -f "$OUT/tmp"
+}
+
+in_flight() { ip netns list | grep -q "nftward-$1-.*-at" && pgrep -f "$OUT/tmp/.*/attack.json" >/dev/null; }
