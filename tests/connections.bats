@@ -44,7 +44,7 @@ new_connections() {
 @test "new connections come back at the rate once the burst is spent" {
 	family 4
 	rules_rate syn_flood '10/second burst 5 packets'
-	rules_rate conn_limit 500
+	rules_connections conn_limit 500
 	rules_load
 	packets --from "$CLIENT" --count 40 --rate 20
 	passed new4 22 27 # 5 and 10 in each of two seconds

@@ -70,7 +70,7 @@ published_requests() {
 	crowd "{\"sources\": [\"$CLIENT\"], \"count\": 25, \"tls\": false, \"port\": 443}" 5
 	between 25 "$(saw ok)" 25 "requests"
 	counts seen_requests 20 26
-	crowd "{\"sources\": [\"$NEIGHBOUR\"], \"clients\": 4, \"rate\": 0, \"tls\": false, \"port\": 443, \"timeout_ms\": 1000}" 4
+	crowd "{\"sources\": [\"$NEIGHBOUR\"], \"clients\": 4, \"rate\": 0, \"tls\": false, \"port\": 443, \"timeout_ms\": 1000}" 2
 	in_set "blocklist$S" "$2"
 }
 

@@ -28,6 +28,23 @@ refused() {
 	in_ns gw nft list table inet api_protection | grep -q 'set blocklist {'
 }
 
+@test "conntrack still tracks after many loads, checks and refusals" {
+	requires conntrack
+	family 4
+	unanswered
+	local i
+	for i in $(seq 8); do
+		rules_load
+		in_ns gw nft -c -I "$LAB_DIR/include" -f "$LAB_RULES/api-protection.nft"
+		rules_set on_repeat nonsense
+		run ! rules_load
+		rules_set on_repeat promote
+	done
+	packets --from "$CLIENT" --count 30
+	between 20 "$(in_ns gw conntrack -L 2>/dev/null | grep -c "src=$CLIENT ")" 20 "tracked connections"
+	counts dropped_conn_limit 10
+}
+
 @test "the rules are found by an include line, also after flush ruleset" {
 	printf 'flush ruleset\ninclude "%s"\n' "$LAB_RULES/api-protection.nft" >"$LAB_DIR/nftables.conf"
 	in_ns gw nft -I "$LAB_DIR/include" -f "$LAB_DIR/nftables.conf"
@@ -61,7 +78,7 @@ refused() {
 	in_ns gw nft list set inet api_protection ip_rate_limit6 | grep -q '100/second burst 200 packets'
 	in_ns gw nft list set inet api_protection subnet_rate | grep -q '500/second burst 1000 packets'
 	in_ns gw nft list set inet api_protection syn_flood6 | grep -q '20/second burst 40 packets'
-	in_ns gw nft list set inet api_protection conn_limit | grep -q 'ct count 20'
+	in_ns gw nft list chain inet api_protection within_conn_limit | grep -q 'ct count 20'
 	in_ns gw nft list set inet api_protection violations | grep -q '5/minute'
 	in_ns gw nft list set inet api_protection blocklist | grep -q 'timeout 1h'
 	in_ns gw nft list set inet api_protection regulars | grep -q 'timeout 1d'

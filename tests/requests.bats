@@ -32,7 +32,7 @@ upload() {
 	rules_load
 	gateway_start
 	crowd "{\"sources\": [\"$CLIENT\"], \"http\": \"$1\", \"method\": \"POST\", \"path\": \"$2\", \"count\": 1,
-		\"upload_bytes\": 20000000, \"timeout_ms\": 60000 $3}" 60
+		\"upload_bytes\": 10000000, \"timeout_ms\": 60000 $3}" 60
 	between 1 "$(saw ok)" 1 "uploads"
 	between 0 "$(counter seen_requests)" 49 "requests that an upload counted as"
 	nothing_dropped
@@ -61,8 +61,8 @@ held() {
 	rules_rate "ip_rate_limit$S" '20/second burst 30 packets'
 	rules_load
 	gateway_start
-	crowd "{\"sources\": [\"$CLIENT\"], \"clients\": 4, \"http\": \"1.1\", \"rate\": 0}" 5
-	between 100 "$(saw ok)" 150 "requests in 5 s at 20/s and a burst of 30"
+	crowd "{\"sources\": [\"$CLIENT\"], \"clients\": 4, \"http\": \"1.1\", \"rate\": 0}" 4
+	between 80 "$(saw ok)" 125 "requests in 4 s at 20/s and a burst of 30"
 	[[ $(counter dropped_requests) -gt 0 ]]
 	[[ $(set_count "blocklist$S") == 0 ]]
 	crowd "{\"sources\": [\"$NEIGHBOUR\"], \"count\": 25}" 5
@@ -80,7 +80,7 @@ promoted() {
 	lab_start gw tcpdump -l -n -i nflog:20 -w "$LAB_DIR/nflog.pcap" -U 2>"$LAB_DIR/tcpdump.log"
 	lab_wait 5 grep -q listening "$LAB_DIR/tcpdump.log"
 
-	crowd "{\"sources\": [\"$CLIENT\"], \"clients\": 8, \"rate\": 0, \"timeout_ms\": 1000}" 6
+	crowd "{\"sources\": [\"$CLIENT\"], \"clients\": 8, \"rate\": 0, \"timeout_ms\": 1000}" 3
 
 	in_set "blocklist$S" "$KEY"
 	counts promotions 1
@@ -109,10 +109,10 @@ promoted() {
 	rules_load
 	in_ns gw nft add element inet api_protection blocklist '{ 203.0.113.200 }'
 	gateway_start
-	crowd "{\"sources\": [\"$CLIENT\"], \"clients\": 4, \"rate\": 0}" 4
+	crowd "{\"sources\": [\"$CLIENT\"], \"clients\": 4, \"rate\": 0}" 3
 	[[ $(counter promotions_lost) -gt 0 ]]
 	counts promotions 0
-	between 30 "$(saw ok)" 130 "requests in 4 s at 20/s and a burst of 30"
+	between 30 "$(saw ok)" 110 "requests in 3 s at 20/s and a burst of 30"
 }
 
 subnet() {
@@ -120,9 +120,9 @@ subnet() {
 	rules_rate "subnet_rate$S" '30/second burst 60 packets'
 	rules_load
 	gateway_start
-	crowd "{\"sources\": $2, \"rate\": 0, \"timeout_ms\": 8000}" 4
+	crowd "{\"sources\": $2, \"rate\": 0, \"timeout_ms\": 8000}" 3
 	[[ $(counter dropped_subnets) -gt 0 ]] || fail "the subnet was not limited"
-	between 90 "$(saw ok)" 210 "requests of the subnet in 4 s at 30/s and a burst of 60"
+	between 80 "$(saw ok)" 170 "requests of the subnet in 3 s at 30/s and a burst of 60"
 	counts promotions 0
 	[[ $(set_count "blocklist$S") == 0 ]]
 	crowd "{\"sources\": [\"$INNOCENT\"], \"count\": 40}" 6
@@ -145,8 +145,8 @@ partner() {
 	rules_rate "partner_rate$S" '40/second burst 80 packets'
 	rules_load
 	gateway_start
-	crowd "{\"sources\": [\"$CLIENT\"], \"clients\": 4, \"rate\": 0}" 4
-	between 250 "$(saw ok)" 320 "requests of a partner in 4 s at 50/s and a burst of 100"
+	crowd "{\"sources\": [\"$CLIENT\"], \"clients\": 4, \"rate\": 0}" 3
+	between 200 "$(saw ok)" 275 "requests of a partner in 3 s at 50/s and a burst of 100"
 	[[ $(counter dropped_partners) -gt 0 ]]
 	counts dropped_requests 0
 	counts dropped_subnets 0
@@ -162,7 +162,7 @@ full_meter() {
 	rules_rate overflow_requests '10/second burst 20 packets'
 	rules_load
 	gateway_start
-	crowd "{\"sources\": $2, \"rate\": 10, \"timeout_ms\": 8000}" 4
+	crowd "{\"sources\": $2, \"rate\": 10, \"timeout_ms\": 8000}" 3
 	[[ $(counter seen_overflow) -gt 0 ]]
 	[[ $(counter dropped_overflow) -gt 0 ]] || fail "sources without an element pass unlimited"
 	counts promotions 0

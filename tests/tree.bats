@@ -61,7 +61,7 @@ ids() { grep -oE 'API-[0-9]{3}' "$@" | sort -u; }
 
 @test "no rule counts all of conntrack, and none flushes what is not ours" {
 	run ! grep -nE 'ct state new +ct count' nft-rules/api-protection/*.nft
-	run ! grep -rnE '^[^#]*flush ruleset' nft-rules
+	run ! grep -rnE --include='*.nft' '^[^#]*flush ruleset' nft-rules
 	grep -q 'ct count' nft-rules/api-protection/limits.nft
 }
 

@@ -122,10 +122,16 @@ rules_size() {
 	sed -i "/^\tset $1 {/,/^\t}/ s/size [0-9]*/size $2/" "$LAB_RULES"/api-protection/{limits,state}.nft
 }
 
-# rules_rate NAME 'RATE': edits the rate of one meter or named limit of limits.nft, or how many `ct count` allows.
+# rules_rate NAME 'RATE': edits the rate of one meter or named limit of limits.nft.
 rules_rate() {
-	sed -i -E "/^\t(set|limit) $1 \{/,/^\t\}/ s|^(\t\t(limit rate\|ct count\|rate)) .*|\1 $2|" "$LAB_RULES/api-protection/limits.nft"
+	sed -i -E "/^\t(set|limit) $1 \{/,/^\t\}/ s|^(\t\t(limit rate\|rate)) .*|\1 $2|" "$LAB_RULES/api-protection/limits.nft"
 	grep -qF "$2" "$LAB_RULES/api-protection/limits.nft"
+}
+
+# rules_connections SET NUMBER: edits how many open connections it allows.
+rules_connections() {
+	sed -i -E "s|(@$1 .* ct count) [0-9]+|\1 $2|" "$LAB_RULES/api-protection/limits.nft"
+	grep -q "@$1 .* ct count $2 " "$LAB_RULES/api-protection/limits.nft"
 }
 
 rules_load() { in_ns gw nft -I "$LAB_DIR/include" -f "$LAB_RULES/api-protection.nft"; }
