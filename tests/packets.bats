@@ -105,3 +105,20 @@ quic() {
 		passed marked 0
 	done
 }
+
+@test "a packet that comes with our mark bit set is judged like any other" {
+	family 4
+	unanswered
+	in_ns gw nft -f - <<-'RULES'
+		table inet witness {
+			chain before {
+				type filter hook prerouting priority -400; policy accept;
+				tcp dport 443 meta mark set 0x20000000
+			}
+		}
+	RULES
+	rules_load
+	packets --from "$CLIENT" --count 30
+	passed new4 20
+	counts dropped_conn_limit 10
+}
