@@ -22,7 +22,7 @@ gateway_certificate() {
 # gateway_files: what it serves. 20 MB and 200 MB are sparse: reading them costs no disk.
 gateway_files() {
 	mkdir -p "$LAB_DIR/www/api" "$LAB_DIR/tmp"
-	jq -nc '[range(60) | {id: ., name: "item \(.)", price: (. * 7919 % 1000), tags: ["a", "b"]}]' | gzip >"$LAB_DIR/www/api/items.gz"
+	jq -nc '[range(20) | {id: ., name: "item \(.)", price: (. * 7919 % 1000), tags: ["a", "b"]}]' | gzip >"$LAB_DIR/www/api/items.gz"
 	truncate -s 20M "$LAB_DIR/www/download-20m"
 	truncate -s 200M "$LAB_DIR/www/download-200m"
 	chmod -R a+rX "$LAB_DIR"

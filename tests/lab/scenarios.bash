@@ -60,8 +60,8 @@ neighbour() {
 attackers() {
 	case $1 in
 	# A botnet is everywhere: each of its addresses is in a subnet of its own.
-	flood) scenario_json "$2" 'to4 + {name: "a", sources: [range(1; 51) | "10.50.\(.).1"], clients: 8, rate: 0}' ;;
-	flood6) scenario_json "$2" 'to6 + {name: "a", sources: [range(10; 60) | "2001:db8:1\(.)::1"], clients: 8, rate: 0}' ;;
+	flood) scenario_json "$2" 'to4 + {name: "a", sources: [range(1; 51) | "10.50.\(.).1"], clients: 6, rate: 0}' ;;
+	flood6) scenario_json "$2" 'to6 + {name: "a", sources: [range(10; 60) | "2001:db8:1\(.)::1"], clients: 6, rate: 0}' ;;
 	stuffing) scenario_json "$2" 'to4 + {name: "a", sources: v4("10.66.6"; 1; 60), rate: 10, method: "POST",
 		path: "/login", body: "{\"user\":\"alice\",\"password\":\"123456\"}"}' ;;
 	slowloris) scenario_json "$2" 'to4 + {name: "a", sources: v4("10.70.0"; 1; 20), clients: 100, slow: true, ramp_ms: 1000}' ;;
