@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the XDP program and the helpers that fill its maps agree on: every map's key and value. */
+#ifndef NFTWARD_CONTRACT_H
+#define NFTWARD_CONTRACT_H
+
+#include <linux/in6.h>
+#include <linux/types.h>
+
+#include "token_bucket.h"
+
+/* Raised when a layout below changes: maps of another version are never shared with this one. */
+#define CONTRACT_VERSION 1
+
+/*
+ * A source is what has a budget of its own: an IPv4 address, or the /64 of an IPv6 address. Both are
+ * eight bytes in the order of the wire, so that everything behind the parser is one path. An IPv4
+ * source is ff00:0:<address>: no IPv6 source, because ff00::/8 is multicast (RFC 4291, 2.7).
+ */
+struct source {
+	__u8 bytes[8];
+};
+_Static_assert(sizeof(struct source) == 8, "a source is one 64-bit word");
+
+#define SOURCE_IPV4_TAG 0xff
+
+/* The two as words, each byte where struct source has it. */
+static inline __u64 source_ipv4(__be32 address)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return SOURCE_IPV4_TAG | (__u64)address << 32;
+#else
+	return (__u64)SOURCE_IPV4_TAG << 56 | address;
+#endif
+}
+
+static inline __u64 source_ipv6(const struct in6_addr *address)
+{
+	__u64 source;
+
+	__builtin_memcpy(&source, address, sizeof(source));
+	return source;
+}
+
+/*
+ * Why a packet went where it went. Each packet is counted under exactly one.
+ * From VERDICT_FIRST_DROP on it is a drop; in mode audit it is counted so and passes.
+ */
+enum verdict {
+	PASS_OTHER, /* not TCP or UDP over IP */
+	PASS_PORT, /* to a port that is not protected */
+	PASS_WITHIN, /* within every budget */
+	PASS_PARTNER, /* over a budget, within the larger one of a partner */
+	PASS_ALLOWLIST, /* would be dropped, but its source is in allowlist or allowlist6 */
+	PASS_ELSEWHERE, /* would be dropped, but is forwarded to an address that is not this host's */
+	DROP_MALFORMED, /* headers that no host sends */
+	DROP_BLOCKLIST, /* source in blocklist or blocklist6 */
+	DROP_BLOCKED_NET, /* source in blocked_nets or blocked_nets6 */
+	DROP_PACKET_RATE, /* over xdp_packet_rate */
+	DROP_SYN_RATE, /* over xdp_syn_rate */
+	DROP_PARTNER, /* a partner over a larger budget */
+	VERDICTS,
+};
+#define VERDICT_FIRST_DROP DROP_MALFORMED
+
+/* Map verdicts: per-CPU array, index enum verdict. Written by the program. */
+struct tally {
+	__u64 packets;
+	__u64 bytes; /* of the buffer's first part: all of it up to 3.5 KB */
+};
+_Static_assert(sizeof(struct tally) == 16, "packed");
+
+/*
+ * Map drop_counters: per-CPU array of DROP_COUNTERS cells, index by keyed hash of the source. A cell
+ * belongs to one source until the others that share it were dropped as often as its owner since
+ * (majority vote of Boyer and Moore, 1981): who is dropped most is never pushed out by many who are
+ * dropped a little. Written by the program.
+ */
+#define DROP_COUNTERS 4096
+struct drop_counter {
+	struct source source;
+	__u64 packets; /* dropped since this source owns the cell */
+	__u32 hold; /* votes; at 0 the next source takes the cell */
+	__u32 last_reason; /* enum verdict */
+};
+_Static_assert(sizeof(struct drop_counter) == 24, "packed");
+/* How long a silent owner can hold its cell against others, in their packets. */
+#define DROP_COUNTER_HOLD_MAX 65536
+
+/* Map blocklist: hash by struct source. Maps blocked_nets and blocked_nets6: LPM tries by struct net_key.
+ * Written by the helpers, in any order with the filters: an element counts once its filter bit is set. */
+struct blocked {
+	__u64 until_ns; /* CLOCK_MONOTONIC_COARSE; past it the element is as good as gone */
+};
+#define FOREVER (~0ULL)
+
+/* Key of every LPM trie. IPv4 uses the first four bytes of address and lengths up to 32. */
+struct net_key {
+	__u32 prefix_bits;
+	__u8 address[16];
+};
+struct net4_key {
+	__u32 prefix_bits;
+	__u8 address[4];
+};
+_Static_assert(sizeof(struct net_key) == 20 && sizeof(struct net4_key) == 8, "packed");
+
+/*
+ * Filters make a miss cheap: one bit says "certainly not in there". Map filters is two copies of all
+ * of them; settings.filter_copy is the one in use, so that a helper can build the other and flip.
+ * Nets are filtered by their first bits, which FILTER_NET_* cut.
+ */
+#define FILTER_HOST_WORDS 65536 /* 4,194,304 bits, two for each host */
+#define FILTER_NET_WORDS 16384 /* 1,048,576 bits: an IPv4 /20 each, an IPv6 /32 by hash */
+#define FILTER_NET_BITS (FILTER_NET_WORDS * 64)
+#define FILTER_NET4_PREFIX 20
+#define FILTER_NET6_PREFIX 32
+enum filter {
+	FILTER_HOSTS = 0,
+	FILTER_BLOCKED_NETS = FILTER_HOST_WORDS,
+	FILTER_EXEMPT_NETS = FILTER_HOST_WORDS + FILTER_NET_WORDS, /* allowlist, partners */
+	FILTER_COPY_WORDS = FILTER_HOST_WORDS + 2 * FILTER_NET_WORDS,
+};
+
+/*
+ * Map cells: array of CELL_ROWS rows of CELLS_PER_ROW 64-bit words, index by keyed hash of the source.
+ * The low half of a word is the packet bucket, the high half the SYN bucket of every source that
+ * hashes there. A packet is over a budget only if it is over in both rows.
+ */
+#define CELLS_PER_ROW (1U << 20)
+#define CELL_ROWS 2
+
+/* What a packet costs, in parts of a token: the stack merges full-size segments before it works on them. */
+#define COST_WHOLE 16
+#define COST_FULL_SIZE 1
+#define FULL_SIZE_BYTES \
+	1000 /* of the IP packet; below the MTU of any tunnel that carries IPv6 (1280) */
+
+enum mode {
+	MODE_OFF, /* no table, or a table without rules: everything passes, nothing is counted */
+	MODE_AUDIT, /* everything passes, drops are counted */
+	MODE_ENFORCE,
+};
+
+/* Map settings: one element. Written by the helpers from the nft table, field by field, while the program runs. */
+struct settings {
+	__u32 version; /* CONTRACT_VERSION */
+	__u32 generation; /* the program with this number decides, any other passes everything */
+	__u32 mode; /* enum mode */
+	__u32 filter_copy; /* 0 or 1 */
+	__u64 hash_key[2]; /* random, made with the maps */
+	struct bucket_rate packet_rate;
+	struct bucket_rate syn_rate;
+	struct bucket_rate partner_packet_rate;
+	struct bucket_rate partner_syn_rate;
+	__u64 tcp_ports[65536 / 64];
+	__u64 udp_ports[65536 / 64];
+};
+
+#endif

@@ -1,0 +1,461 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The fast lane of inet api_protection: drops in the driver what the rules would drop, and holds every source to a budget of
+ * packets and of SYNs. It looks only at TCP and UDP for protected ports and holds no setting of its own: nftward-xdp(8)
+ * mirrors ports, lists, rates and mode from the nft table into its maps.
+ *
+ * In this order, each packet ends in exactly one enum verdict (contract.h):
+ *   not TCP or UDP over IP, other port	pass
+ *   headers that contradict themselves	drop	(one policy for all of them; the kernel would drop them later)
+ *   source on the blocklist		drop
+ *   source in a blocked network	drop
+ *   SYN over the SYN budget		drop
+ *   over the packet budget		drop
+ *   anything else			pass
+ * Only what would be dropped is asked whether it is exempt, as in the rules: the allowlist wins over everything, what is
+ * forwarded to another host is not ours to limit, and a partner has a larger budget on top. A packet within its budget pays
+ * for none of these questions. In mode audit a drop is counted and passes.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+#include <xdp/xdp_helpers.h>
+
+#include "contract.h"
+#include "filter.h"
+#include "packet.h"
+#include "token_bucket.h"
+
+#ifndef AF_INET
+#define AF_INET 2
+#define AF_INET6 10
+#endif
+
+/* Which settings.generation this program obeys; the loader sets it. */
+const volatile __u32 generation = 0;
+
+/* Written by nftward-xdp, read by the program. */
+struct settings settings SEC(".data.settings");
+
+/* Two copies of every filter. Written by nftward-xdp, read by the program. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 2 * FILTER_COPY_WORDS);
+	__type(key, __u32);
+	__type(value, __u64);
+} filters SEC(".maps");
+
+/* Blocked hosts of both families. Written by nftward-xdp, read by the program; sized by the loader as nft's sets are. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 524288);
+	__type(key, struct source);
+	__type(value, struct blocked);
+} blocklist SEC(".maps");
+
+#define NET_MAP(name, key_type)                       \
+	struct {                                      \
+		__uint(type, BPF_MAP_TYPE_LPM_TRIE);  \
+		__uint(map_flags, BPF_F_NO_PREALLOC); \
+		__uint(max_entries, 1048576);         \
+		__type(key, key_type);                \
+		__type(value, struct blocked);        \
+	} name SEC(".maps")
+
+/* Networks, one map for each interval set of nft. Written by nftward-xdp, read by the program. */
+NET_MAP(blocked_nets, struct net4_key);
+NET_MAP(blocked_nets6, struct net_key);
+NET_MAP(allowlist, struct net4_key);
+NET_MAP(allowlist6, struct net_key);
+NET_MAP(partners, struct net4_key);
+NET_MAP(partners6, struct net_key);
+
+/* Budgets. Written by the program alone; nothing is ever evicted. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, CELL_ROWS *CELLS_PER_ROW);
+	__type(key, __u32);
+	__type(value, __u64);
+} cells SEC(".maps");
+
+/* Written by the program, read by nftward-xdp. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, VERDICTS);
+	__type(key, __u32);
+	__type(value, struct tally);
+} verdicts SEC(".maps");
+
+/* Written by the program, read by nftward-xdp. A cell changes hands as contract.h says. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, DROP_COUNTERS);
+	__type(key, __u32);
+	__type(value, struct drop_counter);
+} drop_counters SEC(".maps");
+
+/* Whether an address is this host's, for a second: only packets about to be dropped ask. Per CPU, so that no entry is torn. */
+struct destination {
+	__u64 address[2];
+	__u64 until_ns;
+	__u64 elsewhere;
+};
+#define DESTINATIONS 64
+#define DESTINATION_NS 1000000000ULL
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, DESTINATIONS);
+	__type(key, __u32);
+	__type(value, struct destination);
+} destinations SEC(".maps");
+
+/* --- the source is listed -------------------------------------------------------------------- */
+
+static __always_inline bool filter_hit(__u32 word, __u64 bits)
+{
+	__u32 index = (settings.filter_copy & 1) * FILTER_COPY_WORDS + word;
+	const __u64 *found = bpf_map_lookup_elem(&filters, &index);
+
+	return found && (*found & bits) == bits;
+}
+
+static __always_inline __u32 net_bit(const struct packet *packet)
+{
+	if (packet->ip_version == 4)
+		return filter_net4_bit(bpf_ntohl(packet->source >> 32));
+	return filter_net6_bit(bpf_ntohl((__u32)packet->source));
+}
+
+static __always_inline bool in_nets(const struct xdp_md *ctx, const struct packet *packet,
+				    void *map4, void *map6, __u64 now_ns)
+{
+	const struct blocked *found;
+
+	if (packet->ip_version == 4) {
+		struct net4_key key = { .prefix_bits = 32 };
+		const struct iphdr *ip = packet_ipv4_header(ctx, packet);
+
+		if (!ip)
+			return false;
+		__builtin_memcpy(key.address, &ip->saddr, sizeof(key.address));
+		found = bpf_map_lookup_elem(map4, &key);
+	} else {
+		struct net_key key = { .prefix_bits = 128 };
+		const struct ipv6hdr *ip = packet_ipv6_header(ctx, packet);
+
+		if (!ip)
+			return false;
+		__builtin_memcpy(key.address, &ip->saddr, sizeof(key.address));
+		found = bpf_map_lookup_elem(map6, &key);
+	}
+	return found && found->until_ns > now_ns;
+}
+
+static __always_inline bool in_blocklist(__u64 source, __u64 hash, __u64 now_ns)
+{
+	const struct blocked *found;
+
+	if (!filter_hit(FILTER_HOSTS + filter_host_word(hash), filter_host_bits(hash)))
+		return false;
+	found = bpf_map_lookup_elem(&blocklist, &source);
+	return found && found->until_ns > now_ns;
+}
+
+static __always_inline bool in_blocked_nets(const struct xdp_md *ctx, const struct packet *packet,
+					    __u64 now_ns)
+{
+	__u32 bit = net_bit(packet);
+
+	return filter_hit(FILTER_BLOCKED_NETS + bit / 64, 1ULL << (bit & 63)) &&
+	       in_nets(ctx, packet, &blocked_nets, &blocked_nets6, now_ns);
+}
+
+/* --- the source is over a budget --------------------------------------------------------------- */
+
+#define OVER_PACKETS 1U
+#define OVER_SYNS 2U
+/* How often a word that another CPU is changing is tried again. Then it counts as over: each failure was a packet of others
+ * that was charged to the same word, and whoever is alone in its other row still passes there. */
+#define CHARGE_TRIES 8
+
+/*
+ * Charges one row, or says which budget is over there: OVER_PACKETS, OVER_SYNS or 0. A SYN over its budget costs no packets.
+ * Functions that are not static are looked at once by the verifier, and not once for each way that leads to them.
+ */
+__noinline __u32 charge_row(__u64 *cell, bool partner, __u32 packet_units, __u32 syn_units,
+			    __u64 now_ns)
+{
+	const struct bucket_rate *packet_rate = partner ? &settings.partner_packet_rate :
+							  &settings.packet_rate;
+	const struct bucket_rate *syn_rate = partner ? &settings.partner_syn_rate :
+						       &settings.syn_rate;
+	__u32 packet_now = bucket_now(packet_rate, now_ns);
+	__u32 syn_now = bucket_now(syn_rate, now_ns);
+
+	if (!cell)
+		return 0;
+	for (int i = 0; i < CHARGE_TRIES; i++) {
+		__u64 old = *(volatile __u64 *)cell;
+		__u32 packets = (__u32)old, syns = old >> 32;
+		__u32 new_packets, new_syns = syns;
+
+		if (syn_units) {
+			new_syns = bucket_take(syn_rate, syns, syn_now, syn_units);
+			if (new_syns == syns)
+				return OVER_SYNS;
+		}
+		new_packets = bucket_take(packet_rate, packets, packet_now, packet_units);
+		if (new_packets == packets)
+			return OVER_PACKETS;
+		if (__sync_val_compare_and_swap(cell, old, (__u64)new_syns << 32 | new_packets) ==
+		    old)
+			return 0;
+	}
+	return OVER_PACKETS | OVER_SYNS;
+}
+
+/* Charges a source, or says which budget is over in both rows. */
+static __always_inline __u32 charge(__u64 hash, bool partner, bool syn, __u32 length, __u64 now_ns)
+{
+	const struct bucket_rate *packet_rate = partner ? &settings.partner_packet_rate :
+							  &settings.packet_rate;
+	const struct bucket_rate *syn_rate = partner ? &settings.partner_syn_rate :
+						       &settings.syn_rate;
+	__u32 packet_units = packet_rate->units_per_token, syn_units = 0, over;
+	__u32 first = cell_index(hash, 0), second = cell_index(hash, 1);
+	__u64 *row0 = bpf_map_lookup_elem(&cells, &first);
+	__u64 *row1 = bpf_map_lookup_elem(&cells, &second);
+
+	if (!row0 || !row1)
+		return 0;
+	/* Both words are likely in no cache: now they are fetched together. */
+	(void)*(volatile __u64 *)row1;
+	if (syn)
+		syn_units = syn_rate->units_per_token;
+	else if (length >= FULL_SIZE_BYTES)
+		packet_units = packet_units / COST_WHOLE * COST_FULL_SIZE;
+	over = charge_row(row0, partner, packet_units, syn_units, now_ns);
+	return charge_row(row1, partner, packet_units, syn_units, now_ns) & over;
+}
+
+/* --- who is exempt: asked only about what would be dropped --------------------------------------- */
+
+/* What this host would forward is not for it. Where forwarding is off, or the route is local, it is for us; an answer that
+ * says neither (prohibited, unreachable) is nobody's loss. See bpf_fib_lookup in bpf-helpers(7). */
+static __always_inline bool forwarded(struct xdp_md *ctx, const struct packet *packet)
+{
+	struct bpf_fib_lookup fib = { .ifindex = ctx->ingress_ifindex };
+	long ret;
+
+	if (packet->ip_version == 4) {
+		const struct iphdr *ip = packet_ipv4_header(ctx, packet);
+
+		if (!ip)
+			return false;
+		fib.family = AF_INET;
+		fib.ipv4_src = ip->saddr;
+		fib.ipv4_dst = ip->daddr;
+	} else {
+		const struct ipv6hdr *ip = packet_ipv6_header(ctx, packet);
+
+		if (!ip)
+			return false;
+		fib.family = AF_INET6;
+		__builtin_memcpy(fib.ipv6_src, &ip->saddr, sizeof(fib.ipv6_src));
+		__builtin_memcpy(fib.ipv6_dst, &ip->daddr, sizeof(fib.ipv6_dst));
+	}
+	ret = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
+	return ret == BPF_FIB_LKUP_RET_SUCCESS || ret == BPF_FIB_LKUP_RET_NO_NEIGH ||
+	       ret == BPF_FIB_LKUP_RET_UNSUPP_LWT || ret == BPF_FIB_LKUP_RET_FRAG_NEEDED;
+}
+
+static __always_inline bool for_elsewhere(struct xdp_md *ctx, const struct packet *packet,
+					  __u64 now_ns)
+{
+	struct destination *known;
+	__u64 address[2];
+	__u32 index;
+
+	if (packet->ip_version == 4) {
+		const struct iphdr *ip = packet_ipv4_header(ctx, packet);
+
+		if (!ip)
+			return false;
+		address[0] = ip->daddr;
+		address[1] = 0;
+	} else {
+		const struct ipv6hdr *ip = packet_ipv6_header(ctx, packet);
+
+		if (!ip)
+			return false;
+		__builtin_memcpy(address, &ip->daddr, sizeof(address));
+	}
+	index = ((address[0] ^ address[1]) * 0x9e3779b97f4a7c15ULL) >> 58;
+	known = bpf_map_lookup_elem(&destinations, &index);
+	if (!known)
+		return false;
+	if (known->until_ns < now_ns || known->address[0] != address[0] ||
+	    known->address[1] != address[1]) {
+		known->elsewhere = forwarded(ctx, packet);
+		known->address[0] = address[0];
+		known->address[1] = address[1];
+		known->until_ns = now_ns + DESTINATION_NS;
+	}
+	return known->elsewhere;
+}
+_Static_assert(DESTINATIONS == 1 << 6, "the index has 6 bits");
+
+static __always_inline enum verdict spare(struct xdp_md *ctx, const struct packet *packet,
+					  enum verdict verdict, __u64 hash, bool syn, __u64 now_ns)
+{
+	__u32 bit = net_bit(packet);
+
+	if (filter_hit(FILTER_EXEMPT_NETS + bit / 64, 1ULL << (bit & 63))) {
+		if (in_nets(ctx, packet, &allowlist, &allowlist6, now_ns))
+			return PASS_ALLOWLIST;
+		if ((verdict == DROP_SYN_RATE || verdict == DROP_PACKET_RATE) &&
+		    in_nets(ctx, packet, &partners, &partners6, now_ns))
+			verdict = charge(~hash, true, syn, packet->length, now_ns) ? DROP_PARTNER :
+										     PASS_PARTNER;
+	}
+	if (verdict >= VERDICT_FIRST_DROP && for_elsewhere(ctx, packet, now_ns))
+		return PASS_ELSEWHERE;
+	return verdict;
+}
+
+/* --- the verdict --------------------------------------------------------------------------------- */
+
+/* What a client may send, of FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32; the same as rule API-040. PSH may always be there. */
+#define FLAGS_ALLOWED(flags) (1ULL << (flags) | 1ULL << ((flags) | 8))
+#define CLIENT_FLAGS                                                                             \
+	(FLAGS_ALLOWED(16) | FLAGS_ALLOWED(16 | 32) | FLAGS_ALLOWED(2) | FLAGS_ALLOWED(2 | 32) | \
+	 FLAGS_ALLOWED(4) | FLAGS_ALLOWED(4 | 16) | FLAGS_ALLOWED(1 | 16) |                      \
+	 FLAGS_ALLOWED(1 | 16 | 32))
+#define FLAGS_MASK 63
+#define FLAGS_OPENING 0x17 /* FIN, SYN, RST, ACK */
+#define FLAG_SYN 2
+
+static __always_inline bool protected(const __u64 *ports, __u16 port)
+{
+	return ports[port / 64] & 1ULL << (port & 63);
+}
+
+static __always_inline enum verdict decide(struct xdp_md *ctx, const struct packet *packet,
+					   enum packet_kind kind, __u64 hash)
+{
+	__u64 now_ns = bpf_ktime_get_coarse_ns();
+	enum verdict verdict = PASS_WITHIN;
+	bool syn = false;
+
+	if (kind == PACKET_TCP) {
+		syn = (packet->tcp_flags & FLAGS_OPENING) == FLAG_SYN;
+		if (!(CLIENT_FLAGS >> (packet->tcp_flags & FLAGS_MASK) & 1))
+			kind = PACKET_MALFORMED;
+	}
+	if (kind == PACKET_MALFORMED) {
+		verdict = DROP_MALFORMED;
+	} else if (in_blocklist(packet->source, hash, now_ns)) {
+		verdict = DROP_BLOCKLIST;
+	} else if (in_blocked_nets(ctx, packet, now_ns)) {
+		verdict = DROP_BLOCKED_NET;
+	} else {
+		__u32 over = charge(hash, false, syn, packet->length, now_ns);
+
+		if (over)
+			verdict = over & OVER_SYNS ? DROP_SYN_RATE : DROP_PACKET_RATE;
+	}
+	return verdict < VERDICT_FIRST_DROP ? verdict :
+					      spare(ctx, packet, verdict, hash, syn, now_ns);
+}
+
+static __always_inline void count_source(__u64 source, __u64 hash, enum verdict verdict)
+{
+	__u32 index = hash & (DROP_COUNTERS - 1);
+	struct drop_counter *counter = bpf_map_lookup_elem(&drop_counters, &index);
+	__u64 owner;
+
+	if (!counter)
+		return;
+	__builtin_memcpy(&owner, &counter->source, sizeof(owner));
+	if (owner == source) {
+		if (counter->hold < DROP_COUNTER_HOLD_MAX)
+			counter->hold++;
+	} else if (counter->hold > 0) {
+		counter->hold--;
+		return;
+	} else {
+		__builtin_memcpy(&counter->source, &source, sizeof(source));
+		counter->packets = 0;
+		counter->hold = 1;
+	}
+	counter->packets++;
+	counter->last_reason = verdict;
+}
+
+static __always_inline void account(const struct xdp_md *ctx, enum verdict verdict)
+{
+	__u32 index = verdict;
+	struct tally *tally = bpf_map_lookup_elem(&verdicts, &index);
+
+	if (tally) {
+		tally->packets++;
+		tally->bytes += ctx->data_end - ctx->data;
+	}
+}
+
+/* Not static: the verifier then looks at it once and not once for each way through the parser. */
+__noinline int judge(struct xdp_md *ctx, const struct packet *packet, __u32 kind)
+{
+	enum verdict verdict = DROP_MALFORMED;
+	__u64 hash = 0;
+
+	if (!packet)
+		return XDP_PASS;
+	/* A malformed packet may have no source that could be exempt or counted. */
+	if (packet->source) {
+		hash = source_hash(packet->source, settings.hash_key);
+		verdict = decide(ctx, packet, kind, hash);
+	}
+	account(ctx, verdict);
+	if (verdict < VERDICT_FIRST_DROP)
+		return XDP_PASS;
+	if (packet->source)
+		count_source(packet->source, hash, verdict);
+	return settings.mode == MODE_ENFORCE ? XDP_DROP : XDP_PASS;
+}
+
+SEC("xdp.frags")
+int xdp_rate_limit(struct xdp_md *ctx)
+{
+	struct packet packet = {};
+	enum packet_kind kind;
+	enum verdict verdict;
+
+	if (settings.generation != generation || settings.mode == MODE_OFF)
+		return XDP_PASS;
+	kind = packet_parse(ctx, &packet);
+	if (kind == PACKET_OTHER)
+		verdict = PASS_OTHER;
+	else if (kind == PACKET_TCP && !protected(settings.tcp_ports, packet.destination_port))
+		verdict = PASS_PORT;
+	else if (kind == PACKET_UDP && !protected(settings.udp_ports, packet.destination_port))
+		verdict = PASS_PORT;
+	else
+		return judge(ctx, &packet, kind);
+	account(ctx, verdict);
+	return XDP_PASS;
+}
+
+/* Early in the chain of an interface; what this program passes goes on to the next. */
+struct {
+	__uint(priority, 20);
+	__uint(XDP_PASS, 1);
+} XDP_RUN_CONFIG(xdp_rate_limit);
+
+char _license[] SEC("license") = "GPL";
