@@ -89,7 +89,7 @@ _Static_assert(sizeof(struct drop_counter) == 24, "packed");
 /* Map blocklist: hash by struct source. Maps blocked_nets and blocked_nets6: LPM tries by struct net_key.
  * Written by the helpers, in any order with the filters: an element counts once its filter bit is set. */
 struct blocked {
-	__u64 until_ns; /* CLOCK_MONOTONIC_COARSE; past it the element is as good as gone */
+	__u64 until_ns; /* program's clock, see struct settings; past it the element is as good as gone */
 };
 #define FOREVER (~0ULL)
 
@@ -144,10 +144,16 @@ enum mode {
 /* Map settings: one element. Written by the helpers from the nft table, field by field, while the program runs. */
 struct settings {
 	__u32 version; /* CONTRACT_VERSION */
-	__u32 generation; /* the program with this number decides, any other passes everything */
+	__u32 generation; /* of two programs in one chain the one with this number decides */
 	__u32 mode; /* enum mode */
 	__u32 filter_copy; /* 0 or 1 */
 	__u64 hash_key[2]; /* random, made with the maps */
+	/*
+	 * The program's clock is jiffies * tick_ns + clock_offset_ns, which is CLOCK_MONOTONIC_COARSE: both advance together, in
+	 * tick_do_update_jiffies64, but reading jiffies costs no call (the verifier inlines it).
+	 */
+	__u64 tick_ns;
+	__u64 clock_offset_ns; /* modulo 2^64 */
 	struct bucket_rate packet_rate;
 	struct bucket_rate syn_rate;
 	struct bucket_rate partner_packet_rate;

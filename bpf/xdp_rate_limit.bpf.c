@@ -34,7 +34,7 @@
 #define AF_INET6 10
 #endif
 
-/* Which settings.generation this program obeys; the loader sets it. */
+/* Which settings.generation this program decides for, so that of two in one chain only one does; 0: any. Set by the loader. */
 const volatile __u32 generation = 0;
 
 /* Written by nftward-xdp, read by the program. */
@@ -186,10 +186,9 @@ static __always_inline bool in_blocked_nets(const struct xdp_md *ctx, const stru
 
 /*
  * Charges one row, or says which budget is over there: OVER_PACKETS, OVER_SYNS or 0. A SYN over its budget costs no packets.
- * Functions that are not static are looked at once by the verifier, and not once for each way that leads to them.
  */
-__noinline __u32 charge_row(__u64 *cell, bool partner, __u32 packet_units, __u32 syn_units,
-			    __u64 now_ns)
+static __always_inline __u32 charge_row(__u64 *cell, bool partner, __u32 packet_units,
+					__u32 syn_units, __u64 now_ns)
 {
 	const struct bucket_rate *packet_rate = partner ? &settings.partner_packet_rate :
 							  &settings.packet_rate;
@@ -198,8 +197,6 @@ __noinline __u32 charge_row(__u64 *cell, bool partner, __u32 packet_units, __u32
 	__u32 packet_now = bucket_now(packet_rate, now_ns);
 	__u32 syn_now = bucket_now(syn_rate, now_ns);
 
-	if (!cell)
-		return 0;
 	for (int i = 0; i < CHARGE_TRIES; i++) {
 		__u64 old = *(volatile __u64 *)cell;
 		__u32 packets = (__u32)old, syns = old >> 32;
@@ -311,6 +308,13 @@ static __always_inline bool for_elsewhere(struct xdp_md *ctx, const struct packe
 }
 _Static_assert(DESTINATIONS == 1 << 6, "the index has 6 bits");
 
+/* Not static, so that the verifier looks at it once and the common way is short: few packets come here. */
+__noinline int charge_partner(__u64 hash, bool syn, __u32 length, __u64 now_ns)
+{
+	/* Other cells than the budget that everybody has. */
+	return charge(~hash, true, syn, length, now_ns) != 0;
+}
+
 static __always_inline enum verdict spare(struct xdp_md *ctx, const struct packet *packet,
 					  enum verdict verdict, __u64 hash, bool syn, __u64 now_ns)
 {
@@ -321,8 +325,8 @@ static __always_inline enum verdict spare(struct xdp_md *ctx, const struct packe
 			return PASS_ALLOWLIST;
 		if ((verdict == DROP_SYN_RATE || verdict == DROP_PACKET_RATE) &&
 		    in_nets(ctx, packet, &partners, &partners6, now_ns))
-			verdict = charge(~hash, true, syn, packet->length, now_ns) ? DROP_PARTNER :
-										     PASS_PARTNER;
+			verdict = charge_partner(hash, syn, packet->length, now_ns) ? DROP_PARTNER :
+										      PASS_PARTNER;
 	}
 	if (verdict >= VERDICT_FIRST_DROP && for_elsewhere(ctx, packet, now_ns))
 		return PASS_ELSEWHERE;
@@ -349,7 +353,7 @@ static __always_inline bool protected(const __u64 *ports, __u16 port)
 static __always_inline enum verdict decide(struct xdp_md *ctx, const struct packet *packet,
 					   enum packet_kind kind, __u64 hash)
 {
-	__u64 now_ns = bpf_ktime_get_coarse_ns();
+	__u64 now_ns = bpf_jiffies64() * settings.tick_ns + settings.clock_offset_ns;
 	enum verdict verdict = PASS_WITHIN;
 	bool syn = false;
 
@@ -409,14 +413,12 @@ static __always_inline void account(const struct xdp_md *ctx, enum verdict verdi
 	}
 }
 
-/* Not static: the verifier then looks at it once and not once for each way through the parser. */
-__noinline int judge(struct xdp_md *ctx, const struct packet *packet, __u32 kind)
+static __always_inline int judge(struct xdp_md *ctx, const struct packet *packet,
+				 enum packet_kind kind)
 {
 	enum verdict verdict = DROP_MALFORMED;
 	__u64 hash = 0;
 
-	if (!packet)
-		return XDP_PASS;
 	/* A malformed packet may have no source that could be exempt or counted. */
 	if (packet->source) {
 		hash = source_hash(packet->source, settings.hash_key);
@@ -437,7 +439,7 @@ int xdp_rate_limit(struct xdp_md *ctx)
 	enum packet_kind kind;
 	enum verdict verdict;
 
-	if (settings.generation != generation || settings.mode == MODE_OFF)
+	if ((generation && settings.generation != generation) || settings.mode == MODE_OFF)
 		return XDP_PASS;
 	kind = packet_parse(ctx, &packet);
 	if (kind == PACKET_OTHER)

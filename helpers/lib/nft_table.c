@@ -1,0 +1,620 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Reads table inet api_protection from the kernel: elements, named limits, mode. It writes nothing.
+#include "nft_table.h"
+
+#include <arpa/inet.h>
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <libmnl/libmnl.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+
+/* A dump fills what the reader offers, up to 32 KB (netlink_dump in net/netlink/af_netlink.c). */
+#define RECEIVE_BYTES 65536
+/* A dump during which the table changed is read again. */
+#define DUMP_TRIES 10
+
+struct nft_table {
+	struct mnl_socket *socket;
+	uint32_t sequence;
+	char buffer[RECEIVE_BYTES];
+};
+
+static int socket_open(struct nft_table *table)
+{
+	table->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	if (!table->socket)
+		return -errno;
+	if (mnl_socket_bind(table->socket, 0, MNL_SOCKET_AUTOPID) < 0)
+		return -errno;
+	return 0;
+}
+
+/*
+ * nft_table_open - a connection to nf_tables of the network namespace that the caller is in.
+ *
+ * ret: freed with nft_table_close. Whether the table exists is not asked yet.
+ * Errors: -ENOMEM, or what socket(2) says; -EPROTONOSUPPORT where the kernel has no nfnetlink.
+ */
+int nft_table_open(struct nft_table **ret, struct errmsg *reterr)
+{
+	struct nft_table *table = calloc(1, sizeof(*table));
+	int err;
+
+	if (!table)
+		return errmsg_set(reterr, -ENOMEM, "out of memory");
+	table->sequence = (uint32_t)time(NULL);
+	err = socket_open(table);
+	if (err) {
+		nft_table_close(table);
+		return errmsg_set(reterr, err, "cannot talk to nf_tables: %s", strerror(-err));
+	}
+	*ret = table;
+	return 0;
+}
+
+struct nft_table *nft_table_close(struct nft_table *table)
+{
+	if (table && table->socket)
+		mnl_socket_close(table->socket);
+	free(table);
+	return NULL;
+}
+
+/* --- requests -------------------------------------------------------------------------------- */
+
+static struct nlmsghdr *request(struct nft_table *table, uint16_t type, uint16_t flags)
+{
+	struct nlmsghdr *header = mnl_nlmsg_put_header(table->buffer);
+	struct nfgenmsg *message;
+
+	header->nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | type;
+	header->nlmsg_flags = NLM_F_REQUEST | flags;
+	header->nlmsg_seq = ++table->sequence;
+	message = mnl_nlmsg_put_extra_header(header, sizeof(*message));
+	message->nfgen_family = NFPROTO_INET;
+	message->version = NFNETLINK_V0;
+	message->res_id = 0;
+	return header;
+}
+
+/* Sends the request in table->buffer and gives each answer to callback. */
+static int talk(struct nft_table *table, struct nlmsghdr *header, mnl_cb_t callback, void *data)
+{
+	const unsigned int port = mnl_socket_get_portid(table->socket);
+	ssize_t length;
+	int status = MNL_CB_OK;
+
+	if (mnl_socket_sendto(table->socket, header, header->nlmsg_len) < 0)
+		return -errno;
+	while (status > MNL_CB_STOP) {
+		length = mnl_socket_recvfrom(table->socket, table->buffer, sizeof(table->buffer));
+		if (length < 0)
+			status = MNL_CB_ERROR;
+		else
+			status = mnl_cb_run(table->buffer, (size_t)length, table->sequence, port,
+					    callback, data);
+	}
+	if (status == MNL_CB_STOP)
+		return 0;
+	status = -errno;
+	/* What is left of a dump must not be taken for the answer to the next request. */
+	mnl_socket_close(table->socket);
+	table->socket = NULL;
+	if (socket_open(table))
+		return -ENOTCONN;
+	return status;
+}
+
+static int failed(int error, const char *kind, const char *name, struct errmsg *reterr)
+{
+	if (error == -EPERM)
+		return errmsg_set(reterr, error,
+				  "cannot read table inet " NFT_TABLE_NAME
+				  ": needs root or CAP_NET_ADMIN");
+	if (error == -ENOENT)
+		return errmsg_set(reterr, error,
+				  "table inet " NFT_TABLE_NAME " is not loaded (no %s %s): nft -f "
+				  "/etc/nftables/api-protection.nft",
+				  kind, name);
+	if (error == -EINTR)
+		return errmsg_set(reterr, -EAGAIN, "%s %s changes too fast to be read; try again",
+				  kind, name);
+	return errmsg_set(reterr, error, "cannot read %s %s of table inet " NFT_TABLE_NAME ": %s",
+			  kind, name, strerror(-error));
+}
+
+static int generation_attribute(const struct nlmsghdr *header, void *data)
+{
+	struct nlattr *attribute;
+
+	mnl_attr_for_each(attribute, header, sizeof(struct nfgenmsg))
+	{
+		if (mnl_attr_get_type(attribute) == NFTA_GEN_ID &&
+		    mnl_attr_validate(attribute, MNL_TYPE_U32) >= 0)
+			*(uint32_t *)data = ntohl(mnl_attr_get_u32(attribute));
+	}
+	return MNL_CB_STOP;
+}
+
+/* nft_table_generation - the number that every transaction of nft raises; what the rules themselves add does not. */
+int nft_table_generation(struct nft_table *table, uint32_t *ret, struct errmsg *reterr)
+{
+	int err = talk(table, request(table, NFT_MSG_GETGEN, 0), generation_attribute, ret);
+
+	return err ? failed(err, "generation", "", reterr) : 0;
+}
+
+/* --- elements -------------------------------------------------------------------------------- */
+
+struct element {
+	const uint8_t *key;
+	const uint8_t *key_end;
+	size_t key_bytes;
+	uint64_t expires_ms;
+	bool interval_end;
+};
+
+static const uint8_t *data_value(const struct nlattr *nest, size_t *ret_bytes)
+{
+	struct nlattr *attribute;
+
+	mnl_attr_for_each_nested(attribute, nest)
+	{
+		if (mnl_attr_get_type(attribute) != NFTA_DATA_VALUE)
+			continue;
+		*ret_bytes = mnl_attr_get_payload_len(attribute);
+		return *ret_bytes <= 16 ? mnl_attr_get_payload(attribute) : NULL;
+	}
+	return NULL;
+}
+
+static bool element_parse(struct element *ret, const struct nlattr *nest)
+{
+	struct nlattr *attribute;
+	size_t end_bytes = 0;
+
+	*ret = (struct element){ .expires_ms = NFT_RANGE_FOREVER };
+	mnl_attr_for_each_nested(attribute, nest)
+	{
+		switch (mnl_attr_get_type(attribute)) {
+		case NFTA_SET_ELEM_KEY:
+			ret->key = data_value(attribute, &ret->key_bytes);
+			break;
+		case NFTA_SET_ELEM_KEY_END:
+			ret->key_end = data_value(attribute, &end_bytes);
+			break;
+		case NFTA_SET_ELEM_FLAGS:
+			if (mnl_attr_validate(attribute, MNL_TYPE_U32) >= 0)
+				ret->interval_end = ntohl(mnl_attr_get_u32(attribute)) &
+						    NFT_SET_ELEM_INTERVAL_END;
+			break;
+		case NFTA_SET_ELEM_EXPIRATION:
+			if (mnl_attr_validate(attribute, MNL_TYPE_U64) >= 0)
+				ret->expires_ms = be64toh(mnl_attr_get_u64(attribute));
+			break;
+		}
+	}
+	if (ret->key_end && end_bytes != ret->key_bytes)
+		ret->key_end = NULL;
+	return ret->key && ret->key_bytes;
+}
+
+static int set_append(struct nft_set *set, const struct element *element)
+{
+	struct nft_range *range;
+
+	/* Room doubles: a power of two that is full is the sign. */
+	if (!(set->length & (set->length - 1))) {
+		size_t room = set->length ? set->length * 2 : 1;
+		struct nft_range *ranges = reallocarray(set->ranges, room, sizeof(*ranges));
+
+		if (!ranges)
+			return -ENOMEM;
+		set->ranges = ranges;
+	}
+	range = &set->ranges[set->length++];
+	memset(range, 0, sizeof(*range));
+	memcpy(range->first, element->key, element->key_bytes);
+	memcpy(range->last, element->key_end ? element->key_end : element->key, element->key_bytes);
+	range->expires_ms = element->expires_ms;
+	set->key_bytes = element->key_bytes;
+	return 0;
+}
+
+void nft_set_free(struct nft_set *set)
+{
+	free(set->ranges);
+	*set = (struct nft_set){ 0 };
+}
+
+/*
+ * nft_set_parse - adds the elements of one message to a set.
+ *
+ * ret: an empty set or one that was added to before; ends of intervals are left out, so this is for hash sets.
+ * Errors: -ENOMEM.
+ */
+int nft_set_parse(struct nft_set *ret, const struct nlattr *nest)
+{
+	struct element element;
+	struct nlattr *attribute;
+	int err = 0;
+
+	mnl_attr_for_each_nested(attribute, nest)
+	{
+		if (!err && element_parse(&element, attribute) && !element.interval_end)
+			err = set_append(ret, &element);
+	}
+	return err;
+}
+
+/* Interval sets come as boundaries: one where a range begins and one, with a flag, just behind its end. */
+struct dump {
+	struct nft_set set;
+	struct nft_set ends;
+	int err;
+};
+
+static int dump_message(const struct nlmsghdr *header, void *data)
+{
+	struct dump *dump = data;
+	struct element element;
+	struct nlattr *attribute, *nested;
+
+	mnl_attr_for_each(attribute, header, sizeof(struct nfgenmsg))
+	{
+		if (mnl_attr_get_type(attribute) != NFTA_SET_ELEM_LIST_ELEMENTS)
+			continue;
+		mnl_attr_for_each_nested(nested, attribute)
+		{
+			if (dump->err || !element_parse(&element, nested))
+				continue;
+			dump->err = set_append(element.interval_end ? &dump->ends : &dump->set,
+					       &element);
+		}
+	}
+	return MNL_CB_OK;
+}
+
+static int range_order(const void *left, const void *right)
+{
+	return memcmp(left, right, sizeof(((struct nft_range *)0)->first));
+}
+
+/* One less, and whether it did not wrap. */
+static bool key_before(uint8_t *key, size_t bytes)
+{
+	for (size_t i = bytes; i-- > 0;) {
+		if (key[i]--)
+			return true;
+	}
+	return false;
+}
+
+static void intervals_close(struct nft_set *set, struct nft_set *ends)
+{
+	size_t end = 0;
+
+	qsort(set->ranges, set->length, sizeof(*set->ranges), range_order);
+	qsort(ends->ranges, ends->length, sizeof(*ends->ranges), range_order);
+	for (size_t i = 0; i < set->length; i++) {
+		struct nft_range *range = &set->ranges[i];
+
+		/* A kernel that gives both keys has said it all. */
+		if (memcmp(range->first, range->last, sizeof(range->first)))
+			continue;
+		while (end < ends->length && range_order(&ends->ranges[end], range) <= 0)
+			end++;
+		if (end < ends->length)
+			memcpy(range->last, ends->ranges[end].first, sizeof(range->last));
+		/* A range that another one follows at once may have no end of its own. */
+		if (i + 1 < set->length &&
+		    (end == ends->length || range_order(set->ranges[i + 1].first, range->last) < 0))
+			memcpy(range->last, set->ranges[i + 1].first, sizeof(range->last));
+		else if (end == ends->length) {
+			memset(range->last, 0xff, set->key_bytes);
+			continue;
+		}
+		key_before(range->last, set->key_bytes);
+	}
+}
+
+static int set_dump(struct nft_table *table, const char *name, struct dump *ret)
+{
+	struct nlmsghdr *header = request(table, NFT_MSG_GETSETELEM, NLM_F_DUMP);
+
+	mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE_NAME);
+	mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_SET, name);
+	return talk(table, header, dump_message, ret);
+}
+
+/*
+ * nft_table_set - all elements of a set, as one moment saw them.
+ *
+ * ret: freed with nft_set_free; an interval set's ranges are in rising order. An element whose time is over is left out.
+ * Errors: -ENOENT no such table or set, -EPERM, -ENOMEM, -EAGAIN the set changed during each of several readings.
+ */
+int nft_table_set(struct nft_table *table, const char *name, struct nft_set *ret,
+		  struct errmsg *reterr)
+{
+	struct nft_set_about about;
+	struct dump dump = { 0 };
+	int err = -EINTR;
+	size_t kept = 0;
+
+	for (int i = 0; i < DUMP_TRIES && err == -EINTR; i++) {
+		nft_set_free(&dump.set);
+		nft_set_free(&dump.ends);
+		err = set_dump(table, name, &dump);
+		if (!err)
+			err = dump.err;
+	}
+	if (err) {
+		nft_set_free(&dump.set);
+		nft_set_free(&dump.ends);
+		return failed(err, "set", name, reterr);
+	}
+	err = nft_table_set_about(table, name, &about, reterr);
+	if (err) {
+		nft_set_free(&dump.set);
+		nft_set_free(&dump.ends);
+		return err;
+	}
+	if (about.interval)
+		intervals_close(&dump.set, &dump.ends);
+	nft_set_free(&dump.ends);
+	for (size_t i = 0; i < dump.set.length; i++) {
+		if (dump.set.ranges[i].expires_ms)
+			dump.set.ranges[kept++] = dump.set.ranges[i];
+	}
+	dump.set.length = kept;
+	*ret = dump.set;
+	return 0;
+}
+
+/*
+ * nft_table_element - one element.
+ *
+ * key: key_bytes of it in the order of the wire. The time to live in ret is that of now.
+ * Errors: -ENOENT not an element, or no such set, or no such table; -EPERM.
+ */
+int nft_table_element(struct nft_table *table, const char *name, const void *key, size_t key_bytes,
+		      struct nft_range *ret, struct errmsg *reterr)
+{
+	struct nlmsghdr *header = request(table, NFT_MSG_GETSETELEM, NLM_F_ACK);
+	struct nlattr *list, *element, *nest;
+	struct dump dump = { 0 };
+	int err;
+
+	mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE_NAME);
+	mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_SET, name);
+	list = mnl_attr_nest_start(header, NFTA_SET_ELEM_LIST_ELEMENTS);
+	element = mnl_attr_nest_start(header, NFTA_LIST_ELEM);
+	nest = mnl_attr_nest_start(header, NFTA_SET_ELEM_KEY);
+	mnl_attr_put(header, NFTA_DATA_VALUE, key_bytes, key);
+	mnl_attr_nest_end(header, nest);
+	mnl_attr_nest_end(header, element);
+	mnl_attr_nest_end(header, list);
+	err = talk(table, header, dump_message, &dump);
+	if (!err)
+		err = dump.err;
+	if (!err && !dump.set.length)
+		err = -ENOENT;
+	if (!err)
+		*ret = dump.set.ranges[0];
+	nft_set_free(&dump.set);
+	nft_set_free(&dump.ends);
+	return err ? errmsg_set(reterr, err, "cannot read an element of set %s: %s", name,
+				strerror(-err)) :
+		     0;
+}
+
+static int about_message(const struct nlmsghdr *header, void *data)
+{
+	struct nft_set_about *about = data;
+	struct nlattr *attribute, *nested;
+
+	mnl_attr_for_each(attribute, header, sizeof(struct nfgenmsg))
+	{
+		switch (mnl_attr_get_type(attribute)) {
+		case NFTA_SET_FLAGS:
+			about->interval = ntohl(mnl_attr_get_u32(attribute)) & NFT_SET_INTERVAL;
+			break;
+		case NFTA_SET_TIMEOUT:
+			about->timeout_ms = be64toh(mnl_attr_get_u64(attribute));
+			break;
+		case NFTA_SET_DESC:
+			mnl_attr_for_each_nested(nested, attribute)
+			{
+				if (mnl_attr_get_type(nested) == NFTA_SET_DESC_SIZE)
+					about->size = ntohl(mnl_attr_get_u32(nested));
+			}
+			break;
+		}
+	}
+	return MNL_CB_OK;
+}
+
+/* nft_table_set_about - how a set was declared. Errors: -ENOENT, -EPERM. */
+int nft_table_set_about(struct nft_table *table, const char *name, struct nft_set_about *ret,
+			struct errmsg *reterr)
+{
+	struct nlmsghdr *header = request(table, NFT_MSG_GETSET, NLM_F_ACK);
+	struct nft_set_about about = { 0 };
+	int err;
+
+	mnl_attr_put_strz(header, NFTA_SET_TABLE, NFT_TABLE_NAME);
+	mnl_attr_put_strz(header, NFTA_SET_NAME, name);
+	err = talk(table, header, about_message, &about);
+	if (err)
+		return failed(err, "set", name, reterr);
+	*ret = about;
+	return 0;
+}
+
+/* --- limits ---------------------------------------------------------------------------------- */
+
+struct limit_object {
+	struct nft_limit limit;
+	uint32_t type;
+};
+
+static void limit_data(struct limit_object *object, const struct nlattr *nest)
+{
+	struct nlattr *attribute;
+
+	mnl_attr_for_each_nested(attribute, nest)
+	{
+		switch (mnl_attr_get_type(attribute)) {
+		case NFTA_LIMIT_RATE:
+			object->limit.packets = be64toh(mnl_attr_get_u64(attribute));
+			break;
+		case NFTA_LIMIT_UNIT:
+			object->limit.per_seconds = be64toh(mnl_attr_get_u64(attribute));
+			break;
+		case NFTA_LIMIT_BURST:
+			object->limit.burst = ntohl(mnl_attr_get_u32(attribute));
+			break;
+		case NFTA_LIMIT_TYPE:
+			object->type = ntohl(mnl_attr_get_u32(attribute));
+			break;
+		}
+	}
+}
+
+static int limit_message(const struct nlmsghdr *header, void *data)
+{
+	struct nlattr *attribute;
+
+	mnl_attr_for_each(attribute, header, sizeof(struct nfgenmsg))
+	{
+		if (mnl_attr_get_type(attribute) == NFTA_OBJ_DATA)
+			limit_data(data, attribute);
+	}
+	return MNL_CB_OK;
+}
+
+/*
+ * nft_table_limit - a named limit.
+ *
+ * Errors: -ENOENT no such table or limit; -EINVAL it counts bytes; -EPERM.
+ */
+int nft_table_limit(struct nft_table *table, const char *name, struct nft_limit *ret,
+		    struct errmsg *reterr)
+{
+	struct nlmsghdr *header = request(table, NFT_MSG_GETOBJ, NLM_F_ACK);
+	struct limit_object object = { 0 };
+	int err;
+
+	mnl_attr_put_strz(header, NFTA_OBJ_TABLE, NFT_TABLE_NAME);
+	mnl_attr_put_strz(header, NFTA_OBJ_NAME, name);
+	mnl_attr_put_u32(header, NFTA_OBJ_TYPE, htonl(NFT_OBJECT_LIMIT));
+	err = talk(table, header, limit_message, &object);
+	if (err)
+		return failed(err, "limit", name, reterr);
+	if (object.type != NFT_LIMIT_PKTS)
+		return errmsg_set(reterr, -EINVAL,
+				  "limit %s counts bytes; write it as \"rate over N/second burst M "
+				  "packets\" in limits.nft",
+				  name);
+	*ret = object.limit;
+	return 0;
+}
+
+/* --- mode ------------------------------------------------------------------------------------ */
+
+#define MODE_CHAIN "over_verdict"
+#define CHAIN_NAME_MAX 128
+
+static void verdict_chain(char ret[CHAIN_NAME_MAX], const struct nlattr *nest)
+{
+	struct nlattr *attribute, *nested;
+
+	mnl_attr_for_each_nested(attribute, nest)
+	{
+		if (mnl_attr_get_type(attribute) != NFTA_DATA_VERDICT)
+			continue;
+		mnl_attr_for_each_nested(nested, attribute)
+		{
+			if (mnl_attr_get_type(nested) == NFTA_VERDICT_CHAIN &&
+			    mnl_attr_validate(nested, MNL_TYPE_NUL_STRING) >= 0 &&
+			    mnl_attr_get_payload_len(nested) <= CHAIN_NAME_MAX)
+				memcpy(ret, mnl_attr_get_str(nested),
+				       mnl_attr_get_payload_len(nested));
+		}
+	}
+}
+
+static void expression_chain(char ret[CHAIN_NAME_MAX], const struct nlattr *nest)
+{
+	const struct nlattr *data = NULL;
+	struct nlattr *attribute, *nested;
+	bool immediate = false;
+
+	mnl_attr_for_each_nested(attribute, nest)
+	{
+		if (mnl_attr_get_type(attribute) == NFTA_EXPR_NAME)
+			immediate = !strcmp(mnl_attr_get_str(attribute), "immediate");
+		else if (mnl_attr_get_type(attribute) == NFTA_EXPR_DATA)
+			data = attribute;
+	}
+	if (!immediate || !data)
+		return;
+	mnl_attr_for_each_nested(nested, data)
+	{
+		if (mnl_attr_get_type(nested) == NFTA_IMMEDIATE_DATA)
+			verdict_chain(ret, nested);
+	}
+}
+
+static int mode_message(const struct nlmsghdr *header, void *data)
+{
+	struct nlattr *attribute, *nested;
+
+	mnl_attr_for_each(attribute, header, sizeof(struct nfgenmsg))
+	{
+		if (mnl_attr_get_type(attribute) != NFTA_RULE_EXPRESSIONS)
+			continue;
+		mnl_attr_for_each_nested(nested, attribute) expression_chain(data, nested);
+	}
+	return MNL_CB_OK;
+}
+
+/*
+ * nft_table_mode - where chain over_verdict goes to: the one rule that says what happens to a packet over a limit.
+ *
+ * NFT_MODE_OFF: the chain is there and empty, as after "nft flush table".
+ * Errors: -ENOENT no such table; -EINVAL it goes elsewhere; -EPERM.
+ */
+int nft_table_mode(struct nft_table *table, enum nft_mode *ret, struct errmsg *reterr)
+{
+	char chain[CHAIN_NAME_MAX] = "";
+	int err = -EINTR;
+
+	for (int i = 0; i < DUMP_TRIES && err == -EINTR; i++) {
+		struct nlmsghdr *header = request(table, NFT_MSG_GETRULE, NLM_F_DUMP);
+
+		chain[0] = '\0';
+		mnl_attr_put_strz(header, NFTA_RULE_TABLE, NFT_TABLE_NAME);
+		mnl_attr_put_strz(header, NFTA_RULE_CHAIN, MODE_CHAIN);
+		err = talk(table, header, mode_message, chain);
+	}
+	if (err)
+		return failed(err, "chain", MODE_CHAIN, reterr);
+	if (!chain[0])
+		*ret = NFT_MODE_OFF;
+	else if (!strcmp(chain, "enforce"))
+		*ret = NFT_MODE_ENFORCE;
+	else if (!strcmp(chain, "audit"))
+		*ret = NFT_MODE_AUDIT;
+	else
+		return errmsg_set(
+			reterr, -EINVAL,
+			"on_violation is '%s'; set it to enforce or audit in settings.nft", chain);
+	return 0;
+}

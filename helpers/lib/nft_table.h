@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Reads table inet api_protection from the kernel: elements, named limits, mode. It writes nothing. */
+#ifndef NFTWARD_NFT_TABLE_H
+#define NFTWARD_NFT_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "errmsg.h"
+
+#define NFT_TABLE_NAME "api_protection"
+
+struct nft_table;
+
+int nft_table_open(struct nft_table **ret, struct errmsg *reterr);
+struct nft_table *nft_table_close(struct nft_table *table);
+int nft_table_generation(struct nft_table *table, uint32_t *ret, struct errmsg *reterr);
+
+/* --- sets */
+
+/* A range of keys, both ends inside it, in the order of the wire. A single key has first equal last. */
+struct nft_range {
+	uint8_t first[16];
+	uint8_t last[16];
+	uint64_t expires_ms; /* from now; NFT_RANGE_FOREVER without a timeout */
+};
+#define NFT_RANGE_FOREVER UINT64_MAX
+
+struct nft_set {
+	struct nft_range *ranges;
+	size_t length;
+	size_t key_bytes;
+};
+
+struct nft_set_about {
+	uint32_t size; /* elements; 0 is no limit */
+	uint64_t timeout_ms; /* of an element that names none; 0 is for ever */
+	bool interval;
+};
+
+int nft_table_set(struct nft_table *table, const char *name, struct nft_set *ret,
+		  struct errmsg *reterr);
+int nft_table_set_about(struct nft_table *table, const char *name, struct nft_set_about *ret,
+			struct errmsg *reterr);
+int nft_table_element(struct nft_table *table, const char *name, const void *key, size_t key_bytes,
+		      struct nft_range *ret, struct errmsg *reterr);
+void nft_set_free(struct nft_set *set);
+
+/* What nft_watch needs to read an event with. nest: an NFTA_SET_ELEM_LIST_ELEMENTS attribute. */
+struct nlattr;
+int nft_set_parse(struct nft_set *ret, const struct nlattr *nest);
+
+/* --- limits and mode */
+
+struct nft_limit {
+	uint64_t packets;
+	uint64_t per_seconds;
+	uint32_t burst;
+};
+
+int nft_table_limit(struct nft_table *table, const char *name, struct nft_limit *ret,
+		    struct errmsg *reterr);
+
+enum nft_mode {
+	NFT_MODE_OFF,
+	NFT_MODE_AUDIT,
+	NFT_MODE_ENFORCE,
+};
+
+int nft_table_mode(struct nft_table *table, enum nft_mode *ret, struct errmsg *reterr);
+
+#endif
