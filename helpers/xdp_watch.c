@@ -16,7 +16,6 @@
 #include <systemd/sd-daemon.h>
 
 #include "lib/nft_watch.h"
-#include "lib/xdp_clock.h"
 #include "lib/xdp_mirror.h"
 #include "lib/xdp_pins.h"
 
@@ -26,6 +25,8 @@
 #define COMPARE_MS 30000
 /* The same where nobody tells of promotions. */
 #define COMPARE_DEAF_MS 1000
+/* Elements of one reading; more of them wait long enough that their time to live, as told, is no longer that of now. */
+#define BURST 1000
 
 struct watcher {
 	struct nft_table *table;
@@ -34,6 +35,7 @@ struct watcher {
 	struct xdp_maps maps;
 	uint32_t maps_id; /* of the settings map; 0: nothing is attached */
 	uint64_t compared_ms;
+	size_t burst; /* elements heard of in this reading */
 	bool stale; /* the copy is to be made anew */
 	char said[sizeof(((struct errmsg *)0)->text)];
 };
@@ -146,8 +148,7 @@ static void host(struct watcher *watcher, const char *set, const struct nft_rang
 
 	if (!watcher->maps_id || !xdp_mirror_host(set, element, &source))
 		return;
-	err = blocked ? xdp_maps_block(&watcher->maps, source,
-				       xdp_mirror_until(element, xdp_clock_now()), &error) :
+	err = blocked ? xdp_maps_block(&watcher->maps, source, element->until_ns, &error) :
 			xdp_maps_unblock(&watcher->maps, source, &error);
 	if (err)
 		say(watcher, "<3>", error.text);
@@ -174,6 +175,8 @@ static void handle(const struct nft_event *event, void *data)
 	switch (event->kind) {
 	case NFT_EVENT_ADDED:
 	case NFT_EVENT_REMOVED:
+		if (++watcher->burst > BURST)
+			watcher->stale = true;
 		if (host_event)
 			host(watcher, event->set, event->element, event->kind == NFT_EVENT_ADDED);
 		else
@@ -230,6 +233,7 @@ static int loop(struct watcher *watcher, int signals, struct errmsg *reterr)
 			return errmsg_set(reterr, -errno, "cannot wait for events: %s",
 					  strerror(errno));
 		for (int i = 0; i < NFT_WATCH_SOCKETS && !err; i++) {
+			watcher->burst = 0;
 			if (fds[i + 1].revents)
 				err = nft_watch_read(watcher->watch, i, handle, watcher, reterr);
 		}

@@ -156,7 +156,7 @@ struct element {
 	const uint8_t *key;
 	const uint8_t *key_end;
 	size_t key_bytes;
-	uint64_t expires_ms;
+	uint64_t until_ns;
 	bool interval_end;
 };
 
@@ -174,12 +174,27 @@ static const uint8_t *data_value(const struct nlattr *nest, size_t *ret_bytes)
 	return NULL;
 }
 
-static bool element_parse(struct element *ret, const struct nlattr *nest)
+/* The kernel tells what is left, so the time of telling counts. */
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t until(uint64_t left_ms, uint64_t from_ns)
+{
+	return left_ms > NFT_RANGE_FOREVER / 2000000 ? NFT_RANGE_FOREVER :
+						       from_ns + left_ms * 1000000;
+}
+
+static bool element_parse(struct element *ret, const struct nlattr *nest, uint64_t from_ns)
 {
 	struct nlattr *attribute;
 	size_t end_bytes = 0;
 
-	*ret = (struct element){ .expires_ms = NFT_RANGE_FOREVER };
+	*ret = (struct element){ .until_ns = NFT_RANGE_FOREVER };
 	mnl_attr_for_each_nested(attribute, nest)
 	{
 		switch (mnl_attr_get_type(attribute)) {
@@ -196,7 +211,8 @@ static bool element_parse(struct element *ret, const struct nlattr *nest)
 			break;
 		case NFTA_SET_ELEM_EXPIRATION:
 			if (mnl_attr_validate(attribute, MNL_TYPE_U64) >= 0)
-				ret->expires_ms = be64toh(mnl_attr_get_u64(attribute));
+				ret->until_ns =
+					until(be64toh(mnl_attr_get_u64(attribute)), from_ns);
 			break;
 		}
 	}
@@ -222,7 +238,7 @@ static int set_append(struct nft_set *set, const struct element *element)
 	memset(range, 0, sizeof(*range));
 	memcpy(range->first, element->key, element->key_bytes);
 	memcpy(range->last, element->key_end ? element->key_end : element->key, element->key_bytes);
-	range->expires_ms = element->expires_ms;
+	range->until_ns = element->until_ns;
 	set->key_bytes = element->key_bytes;
 	return 0;
 }
@@ -241,13 +257,14 @@ void nft_set_free(struct nft_set *set)
  */
 int nft_set_parse(struct nft_set *ret, const struct nlattr *nest)
 {
+	const uint64_t from_ns = now_ns();
 	struct element element;
 	struct nlattr *attribute;
 	int err = 0;
 
 	mnl_attr_for_each_nested(attribute, nest)
 	{
-		if (!err && element_parse(&element, attribute) && !element.interval_end)
+		if (!err && element_parse(&element, attribute, from_ns) && !element.interval_end)
 			err = set_append(ret, &element);
 	}
 	return err;
@@ -262,6 +279,7 @@ struct dump {
 
 static int dump_message(const struct nlmsghdr *header, void *data)
 {
+	const uint64_t from_ns = now_ns();
 	struct dump *dump = data;
 	struct element element;
 	struct nlattr *attribute, *nested;
@@ -272,7 +290,7 @@ static int dump_message(const struct nlmsghdr *header, void *data)
 			continue;
 		mnl_attr_for_each_nested(nested, attribute)
 		{
-			if (dump->err || !element_parse(&element, nested))
+			if (dump->err || !element_parse(&element, nested, from_ns))
 				continue;
 			dump->err = set_append(element.interval_end ? &dump->ends : &dump->set,
 					       &element);
@@ -344,6 +362,7 @@ int nft_table_set(struct nft_table *table, const char *name, struct nft_set *ret
 {
 	struct nft_set_about about;
 	struct dump dump = { 0 };
+	const uint64_t from_ns = now_ns();
 	int err = -EINTR;
 	size_t kept = 0;
 
@@ -369,7 +388,7 @@ int nft_table_set(struct nft_table *table, const char *name, struct nft_set *ret
 		intervals_close(&dump.set, &dump.ends);
 	nft_set_free(&dump.ends);
 	for (size_t i = 0; i < dump.set.length; i++) {
-		if (dump.set.ranges[i].expires_ms)
+		if (dump.set.ranges[i].until_ns > from_ns)
 			dump.set.ranges[kept++] = dump.set.ranges[i];
 	}
 	dump.set.length = kept;

@@ -23,7 +23,7 @@ int nft_table_generation(struct nft_table *table, uint32_t *ret, struct errmsg *
 struct nft_range {
 	uint8_t first[16];
 	uint8_t last[16];
-	uint64_t expires_ms; /* from now; NFT_RANGE_FOREVER without a timeout */
+	uint64_t until_ns; /* CLOCK_MONOTONIC; NFT_RANGE_FOREVER without a timeout */
 };
 #define NFT_RANGE_FOREVER UINT64_MAX
 

@@ -186,12 +186,18 @@ static int host_order(const void *left, const void *right)
 	return a->source < b->source ? -1 : a->source > b->source;
 }
 
-/* A time to live read twice differs by what happened in between; what is less apart is the same. */
-#define SAME_NS 1000000000ULL
+/*
+ * Times to live read twice differ by how long the reading took. What is less apart is written only to be exact, and called a
+ * difference only beyond the second.
+ */
+#define WRITE_APART_NS 100000000ULL
+#define DIFFER_APART_NS 1000000000ULL
 
-static bool same_time(uint64_t left, uint64_t right)
+static bool same_time(uint64_t left, uint64_t right, bool change)
 {
-	return left > right ? left - right <= SAME_NS : right - left <= SAME_NS;
+	uint64_t apart = left > right ? left - right : right - left;
+
+	return apart <= (change ? WRITE_APART_NS : DIFFER_APART_NS);
 }
 
 static int hosts_read(const struct xdp_maps *maps, struct xdp_host **ret, size_t *ret_length)
@@ -271,7 +277,7 @@ struct host_changes {
 
 static int hosts_difference(struct host_changes *ret, const struct xdp_host *want,
 			    size_t want_length, const struct xdp_host *have, size_t have_length,
-			    uint64_t now_ns)
+			    uint64_t now_ns, bool change)
 {
 	size_t i = 0, j = 0;
 
@@ -287,7 +293,7 @@ static int hosts_difference(struct host_changes *ret, const struct xdp_host *wan
 			ret->difference.surplus += have[j].until_ns > now_ns;
 			ret->drop[ret->drop_length++] = have[j++].source;
 		} else {
-			if (!same_time(want[i].until_ns, have[j].until_ns))
+			if (!same_time(want[i].until_ns, have[j].until_ns, change))
 				ret->put[ret->put_length++] = want[i];
 			i++;
 			j++;
@@ -298,7 +304,7 @@ static int hosts_difference(struct host_changes *ret, const struct xdp_host *wan
 }
 
 static int hosts_changes(const struct xdp_maps *maps, struct xdp_contents *contents,
-			 uint64_t now_ns, struct host_changes *ret)
+			 uint64_t now_ns, bool change, struct host_changes *ret)
 {
 	struct xdp_host *have = NULL;
 	size_t have_length = 0;
@@ -308,7 +314,7 @@ static int hosts_changes(const struct xdp_maps *maps, struct xdp_contents *conte
 		qsort(contents->hosts, contents->hosts_length, sizeof(*contents->hosts),
 		      host_order);
 		err = hosts_difference(ret, contents->hosts, contents->hosts_length, have,
-				       have_length, now_ns);
+				       have_length, now_ns, change);
 	}
 	free(have);
 	return err;
@@ -391,7 +397,7 @@ static int nets_put(struct xdp_maps *maps, enum xdp_map map, const struct xdp_li
 		struct blocked value = { .until_ns = want->nets[i].until_ns };
 		struct net_key key;
 
-		if (found && same_time(found->until_ns, value.until_ns))
+		if (found && same_time(found->until_ns, value.until_ns, change))
 			continue;
 		difference->missing++;
 		net_key_make(&key, &want->nets[i].prefix);
@@ -445,7 +451,7 @@ static int apply(struct xdp_maps *maps, struct xdp_contents *contents, uint64_t 
 	struct host_changes hosts = { 0 };
 	struct xdp_list have[XDP_LISTS] = { 0 };
 	struct xdp_difference difference;
-	int err = hosts_changes(maps, contents, now_ns, &hosts);
+	int err = hosts_changes(maps, contents, now_ns, change, &hosts);
 
 	if (!err)
 		err = lists_read(maps, contents, have);

@@ -18,14 +18,6 @@ void xdp_mirror_free(struct xdp_mirror *mirror)
 	xdp_contents_free(&mirror->contents);
 }
 
-/* xdp_mirror_until - when an element ends, by the program's clock. */
-uint64_t xdp_mirror_until(const struct nft_range *element, uint64_t now_ns)
-{
-	if (element->expires_ms == NFT_RANGE_FOREVER || element->expires_ms > FOREVER / 2000000)
-		return FOREVER;
-	return now_ns + element->expires_ms * 1000000;
-}
-
 /*
  * xdp_mirror_host - the source that an element of blocklist or blocklist6 stands for.
  *
@@ -57,14 +49,12 @@ static int read_hosts(struct nft_table *table, const char *name, struct xdp_mirr
 	struct nft_set_about about;
 	struct nft_set set = { 0 };
 	struct xdp_host *hosts;
-	uint64_t now_ns;
 	int err = nft_table_set(table, name, &set, reterr);
 
 	if (!err)
 		err = nft_table_set_about(table, name, &about, reterr);
 	if (err)
 		goto out;
-	now_ns = xdp_clock_now();
 	hosts = reallocarray(contents->hosts, contents->hosts_length + set.length + 1,
 			     sizeof(*hosts));
 	if (!hosts) {
@@ -77,7 +67,7 @@ static int read_hosts(struct nft_table *table, const char *name, struct xdp_mirr
 
 		if (!xdp_mirror_host(name, &set.ranges[i], &host->source))
 			continue;
-		host->until_ns = xdp_mirror_until(&set.ranges[i], now_ns);
+		host->until_ns = set.ranges[i].until_ns;
 		contents->hosts_length++;
 	}
 	mirror->hosts_max += about.size;
@@ -91,10 +81,8 @@ static int read_nets(struct nft_table *table, const char *name, bool ipv6, struc
 {
 	struct prefix prefixes[PREFIX_RANGE_MAX];
 	struct nft_set set = { 0 };
-	uint64_t now_ns;
 	int err = nft_table_set(table, name, &set, reterr);
 
-	now_ns = xdp_clock_now();
 	for (size_t i = 0; i < set.length && !err; i++) {
 		size_t n =
 			prefix_from_range(prefixes, set.ranges[i].first, set.ranges[i].last, ipv6);
@@ -107,9 +95,9 @@ static int read_nets(struct nft_table *table, const char *name, bool ipv6, struc
 		}
 		list->nets = nets;
 		for (size_t j = 0; j < n; j++)
-			nets[list->length++] = (struct xdp_net){ .prefix = prefixes[j],
-								 .until_ns = xdp_mirror_until(
-									 &set.ranges[i], now_ns) };
+			nets[list->length++] =
+				(struct xdp_net){ .prefix = prefixes[j],
+						  .until_ns = set.ranges[i].until_ns };
 	}
 	nft_set_free(&set);
 	return err;

@@ -24,6 +24,5 @@ int xdp_mirror_compare(struct xdp_mirror *mirror, struct xdp_maps *maps, struct 
 void xdp_mirror_off(struct xdp_maps *maps);
 
 bool xdp_mirror_host(const char *set, const struct nft_range *element, uint64_t *ret_source);
-uint64_t xdp_mirror_until(const struct nft_range *element, uint64_t now_ns);
 
 #endif
