@@ -254,6 +254,32 @@ static void attach_print(const struct options *options, const struct work *work,
 	json_decref(json);
 }
 
+/*
+ * In another way than before. The kernel takes native and generic, or shared and exclusive, only one after the other; where the
+ * new way fails, the old one is taken up again.
+ */
+static int attach_anew(struct work *work, const struct interface *interface,
+		       struct xdp_attachment *attachment, struct errmsg *reterr)
+{
+	const uint32_t generation = work->maps.settings->generation;
+	struct xdp_attachment before;
+	struct xdp_link link;
+	int err = xdp_link_find(interface, &link, reterr);
+
+	if (!err)
+		err = xdp_link_detach(interface, &link, reterr);
+	if (err)
+		return err;
+	err = xdp_link_attach(interface, work->loaded, generation, attachment, reterr);
+	before = (struct xdp_attachment){
+		.mode = link.native ? XDP_MODE_ONLY_NATIVE : XDP_MODE_ONLY_GENERIC,
+		.exclusive = link.exclusive,
+	};
+	if (err)
+		xdp_link_attach(interface, work->loaded, generation, &before, NULL);
+	return err;
+}
+
 static int attach_to(struct work *work, const struct options *options,
 		     const struct interface *interface, struct errmsg *reterr)
 {
@@ -274,14 +300,12 @@ static int attach_to(struct work *work, const struct options *options,
 	if (found && as_wanted(found, options)) {
 		attachment.native = found->link.native;
 		attachment.exclusive = found->link.exclusive;
+	} else if (found) {
+		err = attach_anew(work, interface, &attachment, reterr);
+		what = "attached anew";
 	} else {
-		/* The kernel takes native and generic, or shared and exclusive, only one after the other. */
-		if (found && !xdp_link_find(interface, &found->link, NULL))
-			err = xdp_link_detach(interface, &found->link, reterr);
-		if (!err)
-			err = xdp_link_attach(interface, work->loaded,
-					      work->maps.settings->generation, &attachment, reterr);
-		what = found ? "attached anew" : "attached";
+		err = xdp_link_attach(interface, work->loaded, work->maps.settings->generation,
+				      &attachment, reterr);
 	}
 	if (!err)
 		attach_print(options, work, interface, &attachment, what);

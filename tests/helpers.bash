@@ -21,6 +21,10 @@ requires() {
 		case $what in
 		root) [[ $EUID == 0 ]] || skip "needs root for network namespaces" ;;
 		lab) [[ -x $NFTWARD_BUILDDIR/tests/lab/packets ]] || skip "tests/lab/packets is not built: make check-programs" ;;
+		xdp)
+			[[ -x $NFTWARD_BUILDDIR/helpers/nftward-xdp ]] || skip "helpers/nftward-xdp is not built: make"
+			grep -qw bpf /proc/filesystems || skip "the kernel has no bpffs"
+			;;
 		crowd) [[ -x $NFTWARD_BUILDDIR/tests/lab/crowd ]] || skip "tests/lab/crowd is not built: install libcurl4-openssl-dev libjansson-dev" ;;
 		host) [[ -z ${NFTWARD_GUEST:-} ]] || skip "is run on the host, not in a guest" ;;
 		*) command -v "$what" >/dev/null || skip "$what is not installed" ;;
@@ -73,6 +77,14 @@ family() {
 	FAMILY=$1
 }
 
+# fast_lane: guarded, with the rules loaded and the XDP program attached.
+fast_lane() {
+	[[ -n ${LAB_DIR:-} ]] || guarded
+	lab_bpffs
+	rules_load
+	xdp attach veth-cl "$@" >"$LAB_DIR/attach.out" 2>"$LAB_DIR/attach.err"
+}
+
 # --- act -----------------------------------------------------------------------------------------------
 
 # packets OPTION...: from the client's side to the gateway; see packets --help.
@@ -109,6 +121,12 @@ counts() { between "$2" "$(counter "$1")" "${3:-$2}" "counter $1"; }
 
 # passed NAME LOW [HIGH]: a counter of the witness behind the rules.
 passed() { between "$2" "$(counter "$1" witness)" "${3:-$2}" "past the rules, $1"; }
+
+# verdict NAME LOW [HIGH]: packets that the XDP program gave it.
+verdict() { between "$2" "$(xdp show --json | jq ".verdicts.$1.packets")" "${3:-$2}" "XDP verdict $1"; }
+
+# agrees: the XDP maps are a copy of the table.
+agrees() { [[ $(xdp show --json | jq .nft.agrees) == true ]]; }
 
 # nothing_dropped: no reason has counted anything.
 nothing_dropped() {

@@ -248,10 +248,12 @@ int nft_watch_open(struct nft_watch **ret, uint16_t log_group, struct errmsg *re
 		free(watch);
 		return errmsg_set(reterr, err, "cannot listen to nf_tables: %s", strerror(-err));
 	}
+	/* A group that another socket has is EPERM (nfulnl_recv_config in nfnetlink_log.c); we had the right to open the first. */
 	err = log_open(watch, log_group);
 	if (err)
 		errmsg_set(retwarning, err, "cannot listen to NFLOG group %u: %s", log_group,
-			   err == -EBUSY ? "another program does" : strerror(-err));
+			   err == -EPERM || err == -EBUSY ? "another program does" :
+							    strerror(-err));
 	*ret = watch;
 	return 0;
 }

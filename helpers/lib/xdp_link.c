@@ -432,7 +432,7 @@ int xdp_link_attach(const struct interface *interface, const struct xdp_loaded *
 			explain_native(&why, interface, err);
 	}
 	if (attachment->mode == XDP_MODE_ONLY_NATIVE)
-		*reterr = why;
+		errmsg_set(reterr, err, "%s", why.text);
 	else
 		errmsg_set(reterr, err, "cannot attach to %s: %s", interface->name,
 			   kernel_said[0] ? kernel_said : strerror(-err));

@@ -27,6 +27,7 @@ lab_end() {
 	for name in "${LAB_NAMESPACES[@]}"; do
 		ip netns del "$LAB-$name" 2>/dev/null || true
 	done
+	! mountpoint -q "$LAB_DIR/bpf" || umount "$LAB_DIR/bpf"
 	[[ -z $LAB_DIR ]] || rm -rf -- "$LAB_DIR"
 	LAB_PIDS=() LAB_NAMESPACES=() LAB_DIR=
 }
@@ -74,6 +75,15 @@ lab_link() {
 	ip -n "$LAB-$1" link set "$2" up
 	ip -n "$LAB-$3" link set "$4" up
 }
+
+# lab_bpffs: a bpffs of the lab's own in $LAB_DIR/bpf, for our pins and libxdp's; all in it goes with the lab.
+lab_bpffs() {
+	mkdir "$LAB_DIR/bpf"
+	mount -t bpf bpf "$LAB_DIR/bpf"
+}
+
+# xdp WORD...: nftward xdp on the gateway.
+xdp() { in_ns gw "$NFTWARD_BUILDDIR/helpers/nftward" xdp "$@" --pins "$LAB_DIR/bpf/nftward"; }
 
 # lab_mac NAME DEVICE: its address.
 lab_mac() { ip -n "$LAB-$1" -j link show dev "$2" | jq -r '.[0].address'; }

@@ -52,6 +52,9 @@ struct options {
 	unsigned int payload_bytes;
 	uint8_t first_byte; /* of the payload */
 	unsigned int fragment_bytes; /* of IP payload in a fragment; 0 sends whole packets */
+	unsigned int vlan_tags; /* 802.1ad outside, 802.1Q innermost */
+	unsigned int option_bytes; /* of NOPs behind the IPv4 header, a multiple of 4 */
+	unsigned int extensions; /* IPv6 destination options headers of 8 bytes */
 	bool bad_checksum;
 	uint64_t count, rate_pps; /* rate 0: as fast as the kernel takes them */
 };
@@ -76,6 +79,9 @@ static const struct option long_options[] = {
 	{ "payload", required_argument, NULL, 'P' },
 	{ "first-byte", required_argument, NULL, 'b' },
 	{ "fragment", required_argument, NULL, 'g' },
+	{ "vlan", required_argument, NULL, 'v' },
+	{ "ip-options", required_argument, NULL, 'o' },
+	{ "extensions", required_argument, NULL, 'e' },
 	{ "bad-checksum", no_argument, NULL, 'B' },
 	{ "count", required_argument, NULL, 'n' },
 	{ "rate", required_argument, NULL, 'r' },
@@ -94,6 +100,9 @@ static void usage(FILE *to)
 	      "  --payload BYTES  length of the payload, 0 to 1400 (0)\n"
 	      "  --first-byte N   its first byte, 0 to 255 (0)\n"
 	      "  --fragment BYTES IP payload in each fragment, a multiple of 8, 8 to 1400\n"
+	      "  --vlan N         VLAN tags, 0 to 4; two are QinQ (0)\n"
+	      "  --ip-options N   bytes of IPv4 options, a multiple of 4, 0 to 40 (0)\n"
+	      "  --extensions N   IPv6 extension headers, 0 to 12 (0)\n"
 	      "  --bad-checksum   a wrong TCP or UDP checksum\n"
 	      "  --count N        packets to send, 1 to 20000000 (1)\n"
 	      "  --rate N         packets per second (as fast as they go)\n",
@@ -226,6 +235,20 @@ static int options_set(struct options *o, int option, const char *word)
 			r = -EINVAL;
 		o->fragment_bytes = (unsigned int)number;
 		break;
+	case 'v':
+		r = parse_number(word, 0, 4, &number);
+		o->vlan_tags = (unsigned int)number;
+		break;
+	case 'o':
+		r = parse_number(word, 0, 40, &number);
+		if (number % 4)
+			r = -EINVAL;
+		o->option_bytes = (unsigned int)number;
+		break;
+	case 'e':
+		r = parse_number(word, 0, 12, &number);
+		o->extensions = (unsigned int)number;
+		break;
 	case 'n':
 		r = parse_number(word, 1, MAX_COUNT, &o->count);
 		break;
@@ -328,6 +351,37 @@ static uint16_t checksum_end(uint32_t sum)
 	return htons((uint16_t)~sum);
 }
 
+/* Writes the tags that follow the two addresses and the first type; returns their length in bytes. */
+static size_t build_tags(const struct options *o, uint16_t type, uint8_t *frame)
+{
+	unsigned int i;
+
+	for (i = 0; i < o->vlan_tags; i++) {
+		bool innermost = i + 1 == o->vlan_tags;
+		uint16_t tag[2] = { htons((uint16_t)(100 + i)), htons(ETH_P_8021Q) };
+
+		if (innermost)
+			tag[1] = htons(type);
+		memcpy(frame + i * sizeof(tag), tag, sizeof(tag));
+	}
+	return i * 2 * sizeof(uint16_t);
+}
+
+/* Writes IPv6 extension headers that hold nothing but padding (RFC 8200, 4.2), the last of them followed by `next`. */
+static size_t build_extensions(const struct options *o, uint8_t next, uint8_t *to)
+{
+	unsigned int i;
+
+	for (i = 0; i < o->extensions; i++) {
+		uint8_t header[8] = { IPPROTO_DSTOPTS, 0, 1, 4 };
+
+		if (i + 1 == o->extensions)
+			header[0] = next;
+		memcpy(to + i * sizeof(header), header, sizeof(header));
+	}
+	return i * 8;
+}
+
 /* Writes the TCP or UDP header and the payload to `l4`; returns their length in bytes. */
 static size_t build_l4(const struct options *o, const struct address *from, uint16_t sport,
 		       uint8_t *l4)
@@ -383,8 +437,8 @@ static size_t build_ip(const struct options *o, const struct address *from, cons
 	if (from->family == AF_INET) {
 		struct iphdr ip = {
 			.version = 4,
-			.ihl = sizeof(ip) / 4,
-			.tot_len = htons((uint16_t)(sizeof(ip) + bytes)),
+			.ihl = (sizeof(ip) + o->option_bytes) / 4,
+			.tot_len = htons((uint16_t)(sizeof(ip) + o->option_bytes + bytes)),
 			.id = htons(id),
 			.ttl = 64,
 			.protocol = protocol,
@@ -393,9 +447,11 @@ static size_t build_ip(const struct options *o, const struct address *from, cons
 		ip.frag_off = htons((uint16_t)(offset / 8 | (whole || last ? 0 : IP_MF)));
 		memcpy(&ip.saddr, from->byte, sizeof(ip.saddr));
 		memcpy(&ip.daddr, o->to.byte, sizeof(ip.daddr));
-		ip.check = checksum_end(checksum_add(0, &ip, sizeof(ip)));
+		memset(frame + sizeof(ip), 1, o->option_bytes); /* NOP */
+		ip.check = checksum_end(checksum_add(checksum_add(0, &ip, sizeof(ip)),
+						     frame + sizeof(ip), o->option_bytes));
 		memcpy(frame, &ip, sizeof(ip));
-		header = sizeof(ip);
+		header = sizeof(ip) + o->option_bytes;
 	} else {
 		struct ip6_frag fragment = {
 			.ip6f_nxt = protocol,
@@ -405,16 +461,20 @@ static size_t build_ip(const struct options *o, const struct address *from, cons
 		};
 		struct ip6_hdr ip = { 0 };
 
-		header = sizeof(ip) + (whole ? 0 : sizeof(fragment));
+		/* Extensions come before the fragment header: each fragment has them. */
+		header = sizeof(ip) + build_extensions(o, whole ? protocol : IPPROTO_FRAGMENT,
+						       frame + sizeof(ip));
+		if (!whole) {
+			memcpy(frame + header, &fragment, sizeof(fragment));
+			header += sizeof(fragment);
+		}
 		ip.ip6_vfc = 0x60;
 		ip.ip6_hlim = 64;
 		ip.ip6_plen = htons((uint16_t)(header - sizeof(ip) + bytes));
-		ip.ip6_nxt = whole ? protocol : IPPROTO_FRAGMENT;
+		ip.ip6_nxt = o->extensions ? IPPROTO_DSTOPTS : whole ? protocol : IPPROTO_FRAGMENT;
 		memcpy(&ip.ip6_src, from->byte, sizeof(ip.ip6_src));
 		memcpy(&ip.ip6_dst, o->to.byte, sizeof(ip.ip6_dst));
 		memcpy(frame, &ip, sizeof(ip));
-		if (!whole)
-			memcpy(frame + sizeof(ip), &fragment, sizeof(fragment));
 	}
 	memcpy(frame + header, l4 + offset, bytes);
 	return header + bytes;
@@ -456,6 +516,11 @@ static int sender_add(struct sender *s, size_t bytes)
 	return ++s->queued == BATCH ? sender_flush(s) : 0;
 }
 
+static uint16_t ip_type(const struct options *o)
+{
+	return o->from.family == AF_INET ? ETH_P_IP : ETH_P_IPV6;
+}
+
 static int sender_open(struct sender *s, const struct options *o)
 {
 	unsigned int index = if_nametoindex(o->device);
@@ -467,7 +532,9 @@ static int sender_open(struct sender *s, const struct options *o)
 	if (s->fd < 0)
 		return -errno;
 	s->to.sll_family = AF_PACKET;
-	s->to.sll_protocol = htons(o->from.family == AF_INET ? ETH_P_IP : ETH_P_IPV6);
+	s->to.sll_protocol = htons(o->vlan_tags > 1  ? ETH_P_8021AD :
+				   o->vlan_tags == 1 ? ETH_P_8021Q :
+						       ip_type(o));
 	s->to.sll_ifindex = (int)index;
 	s->to.sll_halen = ETH_ALEN;
 	memcpy(s->to.sll_addr, o->mac, ETH_ALEN);
@@ -522,8 +589,11 @@ static int send_one(struct sender *s, const struct options *o, const struct addr
 	for (offset = 0; offset < bytes && !r; offset += step) {
 		size_t part = bytes - offset < step ? bytes - offset : step;
 
-		r = sender_add(s, build_ip(o, from, l4, offset, part, whole, offset + part == bytes,
-					   id, s->frame[s->queued]));
+		size_t tags = build_tags(o, ip_type(o), s->frame[s->queued]);
+
+		r = sender_add(s, tags + build_ip(o, from, l4, offset, part, whole,
+						  offset + part == bytes, id,
+						  s->frame[s->queued] + tags));
 	}
 	return r;
 }

@@ -1,0 +1,439 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# nftward xdp attach, detach, show; and what the attached program lets pass of real packets.
+
+load helpers
+
+setup() {
+	requires root lab xdp nft jq
+	guarded
+}
+
+teardown() { lab_end; }
+
+# --- attach, show, detach ---------------------------------------------------------------------------------
+
+@test "attach is native on veth, show says so and counts, detach leaves nothing behind" {
+	fast_lane
+	grep -q '^veth-cl: attached, native' "$LAB_DIR/attach.out"
+	xdp show veth-cl >"$LAB_DIR/show"
+	grep -q '^veth-cl: native' "$LAB_DIR/show"
+	grep -Eq 'verifier complexity [1-9][0-9]* of 1000000' "$LAB_DIR/show"
+	grep -q '^mode: enforce; per source packets 10000/second, burst 20000; SYNs 20/second, burst 40' "$LAB_DIR/show"
+	grep -q '^nft: lists and settings agree' "$LAB_DIR/show"
+	family 4
+	packets --from "$CLIENT" --count 7 --flags A
+	packets --from "$CLIENT" --count 5 --flags S --dport 8443
+	verdict pass_within 7
+	verdict pass_port 5
+	passed others 7
+	between 1 "$(xdp show --json | jq '.maps.cells.memory_bytes / 1048576 | ceil')" 32 'MiB of the budgets'
+
+	xdp detach veth-cl
+	run ! xdp show veth-cl
+	[[ -z $(ip -n "$LAB-gw" -j link show veth-cl | jq -r '.[0].xdp // empty') ]] || fail "still a program"
+	[[ -z $(find "$LAB_DIR/bpf/nftward" -type f) ]] || fail "pins are left"
+}
+
+@test "attaching again changes nothing, and says so" {
+	fast_lane
+	local before
+	before=$(xdp show --json | jq '.interfaces[0].program_id')
+	run xdp attach veth-cl
+	[[ $status == 0 && $output == *'was attached'* ]] || fail "$output"
+	[[ $(xdp show --json | jq '.interfaces[0].program_id') == "$before" ]]
+}
+
+@test "generic is taken where the driver has no native XDP, with a line that says why" {
+	lab_bpffs
+	rules_load
+	run xdp attach lo
+	[[ $status == 0 ]]
+	[[ $output == *'generic, not native: lo: its driver'*'lo: attached, generic'* ]] || fail "$output"
+	run xdp attach --mode native lo
+	[[ $status == 1 && $output == 'nftward-xdp: lo: its driver '* ]] || fail "$output"
+	xdp show lo | grep -q '^lo: generic' || fail "what could not become native is off"
+	xdp detach lo
+	run xdp attach --mode native lo
+	[[ $status == 1 && $output == 'nftward-xdp: lo: its driver '* && $(wc -l <<<"$output") == 1 ]] || fail "$output"
+	run ! xdp show lo
+}
+
+@test "the reason names the queues where they are what forbids native mode" {
+	requires ethtool
+	lab_bpffs
+	rules_load
+	ip -n "$LAB-gw" link add manyq numrxqueues 4 numtxqueues 4 type veth peer name fewq numrxqueues 4 numtxqueues 4
+	in_ns gw ethtool -L fewq tx 4 && in_ns gw ethtool -L manyq rx 1
+	run xdp attach --mode native manyq
+	[[ $status == 1 && $output == *'manyq: no native XDP'*'queues'* ]] || fail "$output"
+	run xdp attach manyq
+	[[ $status == 0 && $output == *'generic, not native'* ]] || fail "$output"
+}
+
+@test "--json is JSON" {
+	lab_bpffs
+	rules_load
+	[[ $(xdp attach --json veth-cl 2>/dev/null | jq -r .mode) == native ]]
+	[[ $(xdp attach --json veth-cl 2>/dev/null | jq -r .result) == 'was attached' ]]
+	xdp show --json | jq -e '.verdicts.pass_other.packets >= 0 and (.top | type == "array")' >/dev/null
+	[[ $(xdp sync --json | jq .interfaces) == 1 ]]
+	[[ $(xdp detach --json veth-cl | jq -r .result) == detached ]]
+}
+
+@test "two interfaces share maps, budgets and lists" {
+	fast_lane
+	xdp attach lo 2>/dev/null
+	[[ $(xdp show --json | jq '.interfaces | length') == 2 ]]
+	in_ns gw nft add element inet api_protection blocklist '{ 198.51.100.7 }'
+	[[ $(xdp sync) == '1 put, 0 dropped, 2 interfaces' ]]
+	xdp detach veth-cl
+	[[ $(xdp show lo --json | jq .maps.blocklist.entries) == 1 ]]
+}
+
+# --- bad input ------------------------------------------------------------------------------------------------
+
+# refuses STATUS TEXT WORD...: one line with TEXT in it, and nothing attached.
+refuses() {
+	local status_wanted=$1 text=$2
+	shift 2
+	run xdp "$@"
+	[[ $status == "$status_wanted" ]] || fail "status $status: $output"
+	[[ $output == *"$text"* && $(wc -l <<<"$output") == 1 ]] || fail "$output"
+	[[ -z $(ip -n "$LAB-gw" -j link | jq -r '.[] | select((.xdp.prog.name // "") == "xdp_rate_limit") | .ifname') ]] ||
+		fail "something is attached"
+	[[ ! -d $LAB_DIR/bpf/nftward ]] || [[ -z $(find "$LAB_DIR/bpf/nftward" -type f) ]] || fail "pins are left"
+}
+
+@test "an interface that is not there, a missing table, a wrong word: one line, nothing attached" {
+	lab_bpffs
+	refuses 1 'api_protection is not loaded' attach veth-cl
+	rules_load
+	refuses 1 "there is no interface 'nosuch'" attach nosuch
+	refuses 1 "there is no interface" attach "$(printf 'x%.0s' {1..300})"
+	refuses 1 'veth-cl has no XDP program of ours' detach veth-cl
+	refuses 1 'veth-cl has no XDP program of ours' show veth-cl
+	refuses 1 'no interface here has the XDP program' sync
+	refuses 2 'the interface is missing' attach
+	refuses 2 "there is no 'atach'" atach veth-cl
+	refuses 2 "--mode is auto, native or generic, not 'fast'" attach --mode fast veth-cl
+	refuses 2 "--top is a number" show --top 1x
+	refuses 2 "one word too many: 'lo'" attach veth-cl lo
+	refuses 2 'not known or lacks its value' attach --fast veth-cl
+}
+
+@test "a limit in bytes, and one out of range, are refused by name" {
+	lab_bpffs
+	rules_rate xdp_syn_rate 'over 10 mbytes/second'
+	rules_load
+	refuses 1 'limit xdp_syn_rate counts bytes' attach veth-cl
+	rules_rate xdp_syn_rate 'over 4000000000/second burst 5 packets'
+	rules_load
+	refuses 1 'limit xdp_syn_rate: rate and burst must be between' attach veth-cl
+}
+
+@test "a folder that is on no bpffs is refused" {
+	rules_load
+	run in_ns gw "$NFTWARD_BUILDDIR/helpers/nftward" xdp attach veth-cl --pins "$LAB_DIR/nothere/nftward"
+	[[ $status == 1 && $output == *'not on a bpffs'* ]] || fail "$output"
+	run in_ns gw "$NFTWARD_BUILDDIR/helpers/nftward" xdp attach veth-cl --pins relative
+	[[ $status == 1 && $output == *'not an absolute path'* ]] || fail "$output"
+}
+
+@test "a port of a bridge is refused, and the bridge is named" {
+	lab_bpffs
+	rules_load
+	ip -n "$LAB-gw" link add br0 type bridge
+	ip -n "$LAB-gw" link set veth-cl master br0
+	refuses 1 'veth-cl is a port of bridge br0' attach veth-cl
+}
+
+@test "an interface that carries a foreign program is left alone" {
+	requires xdp-loader
+	lab_bpffs
+	rules_load
+	# Attached directly, as ip(8) and most loaders do.
+	in_ns gw ip link set veth-cl xdpdrv object /usr/lib/*/bpf/xdpfilt_alw_eth.o section xdp 2>/dev/null ||
+		skip "ip cannot load a BPF object here"
+	refuses 1 'carries an' attach veth-cl
+	refuses 1 'veth-cl carries another XDP program' attach --exclusive veth-cl
+	ip -n "$LAB-gw" -j link show veth-cl | jq -e '.[0].xdp' >/dev/null || fail "the foreign program is gone"
+}
+
+@test "another XDP program on the interface stays, and both see the packets" {
+	requires xdp-loader
+	lab_bpffs
+	rules_load
+	export LIBXDP_BPFFS=$LAB_DIR/bpf
+	in_ns gw xdp-filter load veth-cl >/dev/null
+	in_ns gw xdp-loader status | grep -q xdp_dispatcher || skip "this kernel takes no libxdp dispatcher"
+	xdp attach veth-cl
+	[[ $(xdp show --json | jq '.interfaces[0] | [.exclusive, .other_programs] | tostring') == '"[false,1]"' ]]
+	family 4
+	in_ns gw nft add element inet api_protection blocklist "{ $CLIENT }"
+	xdp sync
+	in_ns gw xdp-filter ip "$NEIGHBOUR" -m src
+	packets --from "$CLIENT" --count 5
+	packets --from "$NEIGHBOUR" --count 5
+	packets --from "$INNOCENT" --count 5
+	passed new4 5
+	verdict drop_blocklist 5
+	# Exchanged beside the other one, and taken off again.
+	[[ $(xdp attach --reload veth-cl) == *'program exchanged'* ]]
+	packets --from "$CLIENT" --count 5
+	verdict drop_blocklist 10
+	xdp detach veth-cl
+	in_ns gw xdp-loader status | grep -q xdpfilt
+	packets --from "$CLIENT" --count 5
+	packets --from "$NEIGHBOUR" --count 5
+	passed new4 10
+}
+
+# --- the new version ----------------------------------------------------------------------------------------
+
+exchanged() { # OPTION...
+	family 4
+	fast_lane "$@"
+	in_ns gw nft add element inet api_protection blocklist "{ $CLIENT }"
+	xdp sync
+	packets --from "$CLIENT" --count 10
+	verdict drop_blocklist 10
+	lab_start cl "$NFTWARD_BUILDDIR/tests/lab/packets" --device veth-gw --mac "$LAB_GW_MAC" --to "$GW" --from "$CLIENT" \
+		--count 40000 --rate 20000
+	local i
+	for i in 1 2 3; do xdp attach --reload "$@" veth-cl >/dev/null 2>&1; done
+	lab_wait 10 lab_gone "$LAB_PID"
+	verdict drop_blocklist 40010
+	counts dropped_blocklist 0
+}
+
+@test "a new version takes over between two packets: nothing leaks, nothing is counted twice, counters stay" { exchanged; }
+@test "so it does attached exclusively" { exchanged --exclusive; }
+
+@test "budgets outlive an exchange of the program" {
+	family 4
+	rules_rate xdp_packet_rate 'over 1/hour burst 30 packets'
+	fast_lane
+	packets --from "$CLIENT" --count 20 --flags A
+	xdp attach --reload veth-cl >/dev/null 2>&1
+	packets --from "$CLIENT" --count 20 --flags A
+	verdict drop_packet_rate 10
+}
+
+# --- what passes ----------------------------------------------------------------------------------------------
+
+blocked() {
+	family "$1"
+	fast_lane
+	in_ns gw nft add element inet api_protection "blocklist$S" "{ $KEY }"
+	xdp sync
+	packets --from "$CLIENT" --count 10
+	packets --from "$CLIENT" --count 10 --udp --payload 100
+	packets --from "$NEIGHBOUR" --count 3
+	verdict drop_blocklist 20
+	passed "new$1" 3
+	passed datagrams 0
+	# It ended in the driver: the rules have not seen it.
+	counts dropped_blocklist 0
+	[[ $(xdp show --json --top 1 | jq -r '.top[0] | "\(.packets) \(.reason)"') == '20 drop_blocklist' ]]
+	[[ $(xdp show --json --top 1 | jq -r '.top[0].source') == "${KEY%::*}"* ]]
+}
+
+@test "a blocked source ends in the driver and is named among those dropped most (IPv4)" { blocked 4; }
+@test "a blocked source ends in the driver and is named among those dropped most (IPv6)" { blocked 6; }
+
+leaks() {
+	family "$1"
+	fast_lane
+	in_ns gw nft add element inet api_protection "blocklist$S" "{ $KEY }"
+	xdp sync
+	local n=0 before way ways=('--flags A' '--vlan 1' '--vlan 2' '--udp --payload 50' '--udp --payload 50 --vlan 1'
+		'--fragment 24 --payload 200' '--udp --fragment 64 --payload 600')
+	[[ $1 == 4 ]] && ways+=('--ip-options 4' '--ip-options 40' '--ip-options 8 --vlan 2')
+	[[ $1 == 6 ]] && ways+=('--extensions 1' '--extensions 8' '--extensions 3 --vlan 2' '--extensions 2 --fragment 64 --payload 300')
+	for way in "${ways[@]}"; do
+		# shellcheck disable=SC2086 # options
+		packets --from "$CLIENT" --count 5 $way
+		[[ $(xdp show --json | jq .verdicts.pass_within.packets) == "$n" ]] || fail "leaks: $way"
+		# The same of somebody else passes: it is the source that was dropped.
+		# shellcheck disable=SC2086
+		packets --from "$NEIGHBOUR" --count 1 --flags A $way
+		before=$n
+		n=$(xdp show --json | jq .verdicts.pass_within.packets)
+		((n > before)) || fail "nothing passes: $way"
+	done
+	passed "new$1" 0
+}
+
+@test "nothing of a blocked source passes, however it is wrapped (IPv4)" { leaks 4; }
+@test "nothing of a blocked source passes, however it is wrapped (IPv6)" { leaks 6; }
+
+networks() {
+	family "$1"
+	fast_lane
+	local net=198.51.100.0/29 ranges='{ 10.0.0.5-10.0.0.9, 172.16.0.0/12 }' inside=10.0.0.9 outside=10.0.0.10
+	if [[ $1 == 6 ]]; then
+		net=2001:db8:1:7::/64 ranges='{ 2001:db8:1:20::-2001:db8:1:2f:: }' inside=2001:db8:1:25::1 outside=2001:db8:1:30::1
+	fi
+	in_ns gw nft add element inet api_protection "blocked_nets$S" "{ $net }"
+	in_ns gw nft add element inet api_protection "blocked_nets$S" "$ranges"
+	xdp sync
+	packets --from "$CLIENT" --count 4
+	packets --from "$inside" --count 4
+	verdict drop_blocked_net 8
+	packets --from "$outside" --count 4
+	packets --from "$NEIGHBOUR" --count 4
+	[[ $1 == 4 ]] && verdict drop_blocked_net 8
+	verdict drop_blocklist 0
+	passed "new$1" 4 8
+}
+
+@test "networks and ranges are blocked, their neighbours are not (IPv4)" { NEIGHBOUR=203.0.113.1 networks 4; }
+@test "networks and ranges are blocked, their neighbours are not (IPv6)" { networks 6; }
+
+allowed() {
+	family "$1"
+	local net=198.51.100.0/24
+	[[ $1 == 4 ]] || net=2001:db8:1::/48
+	rules_set "allowlist$S" "{ $net }"
+	rules_rate xdp_packet_rate 'over 1/hour burst 5 packets'
+	fast_lane
+	in_ns gw nft add element inet api_protection "blocklist$S" "{ $KEY }"
+	xdp sync
+	packets --from "$CLIENT" --count 20 --flags A
+	packets --from "$NEIGHBOUR" --count 20 --flags A
+	passed others 40
+	verdict pass_allowlist 35
+	packets --from "$INNOCENT" --count 20 --flags A
+	verdict drop_packet_rate 15
+}
+
+@test "the allowlist wins over the blocklist and over every budget (IPv4)" { allowed 4; }
+@test "the allowlist wins over the blocklist and over every budget (IPv6)" { allowed 6; }
+
+partner() {
+	family "$1"
+	rules_set "partners$S" "{ $CLIENT }"
+	rules_rate xdp_packet_rate 'over 1/hour burst 5 packets'
+	rules_rate xdp_partner_packet_rate 'over 1/hour burst 50 packets'
+	fast_lane
+	packets --from "$CLIENT" --count 100 --flags A
+	packets --from "$INNOCENT" --count 100 --flags A
+	verdict pass_within 10
+	verdict pass_partner 50
+	verdict drop_partner 45
+	verdict drop_packet_rate 95
+}
+
+@test "a partner has its larger budget on top (IPv4)" { partner 4; }
+@test "a partner has its larger budget on top (IPv6)" { partner 6; }
+
+budgets() {
+	family "$1"
+	rules_rate xdp_packet_rate 'over 1/hour burst 64 packets'
+	rules_rate xdp_syn_rate 'over 1/hour burst 8 packets'
+	fast_lane
+	packets --from "$CLIENT" --count 20
+	verdict drop_syn_rate 12
+	# Dropped SYNs, which may be forged, have cost the client's connections nothing: 64 - 8 are left.
+	packets --from "$CLIENT" --count 60 --flags A
+	verdict drop_packet_rate 4
+	# Full-size packets cost a sixteenth.
+	packets --from "$NEIGHBOUR" --count 1024 --flags A --payload 1300
+	verdict drop_packet_rate 4
+	packets --from "$NEIGHBOUR" --count 16 --flags A --payload 1300
+	verdict drop_packet_rate 20
+	packets --from "$INNOCENT" --count 64 --flags A --dport 443
+	packets --from "$INNOCENT" --count 64 --flags A --dport 8443
+	verdict drop_packet_rate 20
+}
+
+@test "each source has its budgets, and a full-size packet is cheap (IPv4)" { budgets 4; }
+@test "each source has its budgets, and a full-size packet is cheap (IPv6)" { budgets 6; }
+
+@test "two addresses of one /64 share a budget" {
+	family 6
+	rules_rate xdp_packet_rate 'over 1/hour burst 10 packets'
+	fast_lane
+	packets --from 2001:db8:1:7::7 --count 6 --flags A
+	packets --from 2001:db8:1:7:ffff::9 --count 6 --flags A
+	packets --from 2001:db8:1:6::7 --count 6 --flags A
+	verdict drop_packet_rate 2
+}
+
+@test "in mode audit nothing is dropped, and what would be is counted" {
+	family 4
+	rules_set on_violation audit
+	rules_rate xdp_packet_rate 'over 1/hour burst 10 packets'
+	fast_lane
+	in_ns gw nft add element inet api_protection blocklist "{ $NEIGHBOUR }"
+	xdp sync
+	packets --from "$CLIENT" --count 30 --flags A
+	packets --from "$NEIGHBOUR" --count 30 --flags A
+	packets --from "$INNOCENT" --count 5 --flags SF
+	verdict drop_packet_rate 20
+	verdict drop_blocklist 30
+	verdict drop_malformed 5
+	passed others 60
+}
+
+@test "what this host forwards to another is not limited" {
+	family 4
+	fast_lane
+	in_ns gw nft add element inet api_protection blocklist "{ $CLIENT }"
+	xdp sync
+	in_ns gw sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+	GW=203.0.113.77
+	ip -n "$LAB-gw" route add 203.0.113.0/24 via 192.0.2.2
+	packets --from "$CLIENT" --count 5
+	verdict pass_elsewhere 5
+	family 4
+	packets --from "$CLIENT" --count 5
+	verdict drop_blocklist 5
+}
+
+@test "jumbo frames pass a native program, and are blocked by it" {
+	family 4
+	ip -n "$LAB-gw" link set veth-cl mtu 9000
+	ip -n "$LAB-cl" link set veth-gw mtu 9000
+	fast_lane
+	grep -q 'attached, native' "$LAB_DIR/attach.out"
+	gateway_start
+	local before
+	before=$(xdp show --json | jq .verdicts.pass_within.packets)
+	head -c 3000000 /dev/zero >"$LAB_DIR/body"
+	in_ns cl ethtool -K veth-gw tso off gso off >/dev/null 2>&1 || true
+	in_ns cl curl -sf --cacert "$LAB_DIR/ca.pem" --resolve "api.example:443:$GW" --data-binary "@$LAB_DIR/body" \
+		-o /dev/null https://api.example/upload
+	(($(xdp show --json | jq .verdicts.pass_within.packets) > before))
+	in_ns gw nft add element inet api_protection blocklist '{ 192.0.2.2 }'
+	xdp sync
+	run ! in_ns cl curl -sf --max-time 2 --cacert "$LAB_DIR/ca.pem" --resolve "api.example:443:$GW" -o /dev/null \
+		https://api.example/api/items
+}
+
+upload() {
+	family "$1"
+	local AT=$GW
+	[[ $1 == 4 ]] || AT=[$GW]
+	fast_lane
+	gateway_start
+	head -c 50000000 /dev/zero >"$LAB_DIR/body"
+	# Packets as they would be on a wire.
+	in_ns cl ethtool -K veth-gw tso off gso off >/dev/null 2>&1 || true
+	in_ns cl curl -sf --cacert "$LAB_DIR/ca.pem" --connect-to "api.example:443:$AT:443" --interface "$CLIENT" \
+		--data-binary "@$LAB_DIR/body" -o /dev/null https://api.example/upload
+	in_ns cl curl -sf --cacert "$LAB_DIR/ca.pem" --connect-to "api.example:443:$AT:443" --interface "$CLIENT" \
+		-o /dev/null https://api.example/download-20m
+	[[ $(xdp show --json | jq '[.verdicts | to_entries[] | select(.key | startswith("drop")) | .value.packets] | add') == 0 ]]
+}
+
+@test "an upload of 50 MB and a download of 20 MB lose nothing (IPv4)" {
+	requires curl nginx
+	upload 4
+}
+
+@test "an upload of 50 MB and a download of 20 MB lose nothing (IPv6)" {
+	requires curl nginx
+	upload 6
+}
