@@ -103,7 +103,12 @@ int maps_attached(const struct attached *list, size_t length, struct xdp_maps *r
 
 static int interface_check(const struct interface *interface, struct errmsg *reterr)
 {
-	if (interface->type != ARPHRD_ETHER && interface->type != ARPHRD_LOOPBACK)
+	if (interface->type == ARPHRD_LOOPBACK)
+		return errmsg_set(
+			reterr, -EMEDIUMTYPE,
+			"%s carries nothing but what this host sends to itself, and that is never limited",
+			interface->name);
+	if (interface->type != ARPHRD_ETHER)
 		return errmsg_set(
 			reterr, -EMEDIUMTYPE,
 			"%s has no Ethernet header; attach to the interface that its packets come "

@@ -69,7 +69,7 @@ refused() {
 		violations violations6; do
 		in_ns gw nft list set inet api_protection "$name" >/dev/null || fail "no set $name"
 	done
-	for name in xdp_packet_rate xdp_syn_rate client_bandwidth; do
+	for name in xdp_packet_rate xdp_syn_rate xdp_partner_packet_rate xdp_partner_syn_rate client_bandwidth; do
 		in_ns gw nft list limit inet api_protection "$name" >/dev/null || fail "no limit $name"
 	done
 	for name in seen_requests seen_connections; do

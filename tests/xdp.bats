@@ -47,16 +47,17 @@ teardown() { lab_end; }
 @test "generic is taken where the driver has no native XDP, with a line that says why" {
 	lab_bpffs
 	rules_load
-	run xdp attach lo
+	ip -n "$LAB-gw" link add br0 type bridge
+	run xdp attach br0
 	[[ $status == 0 ]]
-	[[ $output == *'generic, not native: lo: its driver'*'lo: attached, generic'* ]] || fail "$output"
-	run xdp attach --mode native lo
-	[[ $status == 1 && $output == 'nftward-xdp: lo: its driver '* ]] || fail "$output"
-	xdp show lo | grep -q '^lo: generic' || fail "what could not become native is off"
-	xdp detach lo
-	run xdp attach --mode native lo
-	[[ $status == 1 && $output == 'nftward-xdp: lo: its driver '* && $(wc -l <<<"$output") == 1 ]] || fail "$output"
-	run ! xdp show lo
+	[[ $output == *'generic, not native: br0: its driver (bridge) has no native XDP'*'br0: attached, generic'* ]] || fail "$output"
+	run xdp attach --mode native br0
+	[[ $status == 1 && $output == 'nftward-xdp: br0: its driver '* ]] || fail "$output"
+	xdp show br0 | grep -q '^br0: generic' || fail "what could not become native is off"
+	xdp detach br0
+	run xdp attach --mode native br0
+	[[ $status == 1 && $output == 'nftward-xdp: br0: its driver '* && $(wc -l <<<"$output") == 1 ]] || fail "$output"
+	run ! xdp show br0
 }
 
 @test "the reason names the queues where they are what forbids native mode" {
@@ -83,12 +84,13 @@ teardown() { lab_end; }
 
 @test "two interfaces share maps, budgets and lists" {
 	fast_lane
-	xdp attach lo 2>/dev/null
+	ip -n "$LAB-gw" link add br0 type bridge
+	xdp attach br0 2>/dev/null
 	[[ $(xdp show --json | jq '.interfaces | length') == 2 ]]
 	in_ns gw nft add element inet api_protection blocklist '{ 198.51.100.7 }'
 	[[ $(xdp sync) == '1 put, 0 dropped, 2 interfaces' ]]
 	xdp detach veth-cl
-	[[ $(xdp show lo --json | jq .maps.blocklist.entries) == 1 ]]
+	[[ $(xdp show br0 --json | jq .maps.blocklist.entries) == 1 ]]
 }
 
 # --- bad input ------------------------------------------------------------------------------------------------
@@ -110,6 +112,7 @@ refuses() {
 	refuses 1 'api_protection is not loaded' attach veth-cl
 	rules_load
 	refuses 1 "there is no interface 'nosuch'" attach nosuch
+	refuses 1 'lo carries nothing but what this host sends to itself' attach lo
 	refuses 1 "there is no interface" attach "$(printf 'x%.0s' {1..300})"
 	refuses 1 'veth-cl has no XDP program of ours' detach veth-cl
 	refuses 1 'veth-cl has no XDP program of ours' show veth-cl

@@ -7,7 +7,9 @@
 
 NEIGHBOUR=10.66.6.200
 PARTNER=203.0.113.150
-SCENARIOS=(calm flood flood6 stuffing synflood slowloris slowloris6)
+SCENARIOS=(calm flood flood6 stuffing synflood volume volume6 slowloris slowloris6)
+# What a scenario of volume sends: about ten times what the rules alone can take on two cores that the attacker shares.
+VOLUME_PPS=1000000
 
 # lab_attackers: namespace at behind a veth pair of its own, and the neighbour's way to the customers' side.
 lab_attackers() {
@@ -97,6 +99,16 @@ attack_start() {
 		jq -n --argjson pps $pps '{syn_per_s: $pps}' >"$3"
 		lab_start at "$NFTWARD_BUILDDIR/tests/lab/packets" --device veth-gw --mac "$LAB_AT_MAC" --from 10.80.0.1 --to 192.0.2.1 \
 			--count $((pps * $2)) --rate $pps >/dev/null
+		;;
+	volume | volume6)
+		local from=10.90.0.0/25 to=192.0.2.1
+		[[ $1 == volume ]] || from=2001:db8:190::/57 to=2001:db8::1
+		# Frames that have no socket buffer get through a veth only to a receiver with GRO or an XDP program.
+		# Off first: after a program has gone, on alone changes nothing.
+		in_ns gw ethtool -K veth-at gro off
+		in_ns gw ethtool -K veth-at gro on
+		lab_start at "$NFTWARD_BUILDDIR/tests/lab/flood" --device veth-gw --mac "$LAB_AT_MAC" --from $from --to $to \
+			--seconds "$2" --rate $VOLUME_PPS --json >"$3"
 		;;
 	*)
 		attackers "$1" "$2" >"$LAB_DIR/attack.json"
