@@ -155,8 +155,8 @@ static int options_parse(int argc, char **argv, struct options *ret, const struc
 
 int main(int argc, char **argv)
 {
+	const struct verb *verb = NULL;
 	struct options options;
-	const struct verb *verb;
 	struct errmsg error = { "" };
 	int err = options_parse(argc, argv, &options, &verb);
 

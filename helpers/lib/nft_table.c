@@ -318,8 +318,10 @@ static void intervals_close(struct nft_set *set, struct nft_set *ends)
 {
 	size_t end = 0;
 
-	qsort(set->ranges, set->length, sizeof(*set->ranges), range_order);
-	qsort(ends->ranges, ends->length, sizeof(*ends->ranges), range_order);
+	if (set->length)
+		qsort(set->ranges, set->length, sizeof(*set->ranges), range_order);
+	if (ends->length)
+		qsort(ends->ranges, ends->length, sizeof(*ends->ranges), range_order);
 	for (size_t i = 0; i < set->length; i++) {
 		struct nft_range *range = &set->ranges[i];
 

@@ -238,7 +238,8 @@ static int hosts_read(const struct xdp_maps *maps, struct xdp_host **ret, size_t
 		free(hosts);
 		return err;
 	}
-	qsort(hosts, length, sizeof(*hosts), host_order);
+	if (length)
+		qsort(hosts, length, sizeof(*hosts), host_order);
 	*ret = hosts;
 	*ret_length = length;
 	return 0;
@@ -311,8 +312,9 @@ static int hosts_changes(const struct xdp_maps *maps, struct xdp_contents *conte
 	int err = hosts_read(maps, &have, &have_length);
 
 	if (!err) {
-		qsort(contents->hosts, contents->hosts_length, sizeof(*contents->hosts),
-		      host_order);
+		if (contents->hosts_length)
+			qsort(contents->hosts, contents->hosts_length, sizeof(*contents->hosts),
+			      host_order);
 		err = hosts_difference(ret, contents->hosts, contents->hosts_length, have,
 				       have_length, now_ns, change);
 	}
@@ -375,7 +377,7 @@ static int nets_read(const struct xdp_maps *maps, enum xdp_map map, struct xdp_l
 		more[ret->length].prefix.ipv6 = map_ipv6(map);
 		more[ret->length++].until_ns = value.until_ns;
 	}
-	if (!err)
+	if (!err && ret->length)
 		qsort(ret->nets, ret->length, sizeof(*ret->nets), net_order);
 	return err;
 }
