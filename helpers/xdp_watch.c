@@ -25,8 +25,13 @@
 #define COMPARE_MS 30000
 /* The same where nobody tells of promotions. */
 #define COMPARE_DEAF_MS 1000
-/* Elements of one reading; more of them wait long enough that their time to live, as told, is no longer that of now. */
-#define BURST 1000
+/*
+ * More elements in one reading are a storm: the last of them waited long enough that the time to live it tells is no longer that of
+ * now, so a copy of everything follows, once the storm is over or has lasted.
+ */
+#define STORM_ELEMENTS 1000
+#define STORM_QUIET_MS 50
+#define STORM_LONGEST_MS 2000
 
 struct watcher {
 	struct nft_table *table;
@@ -35,7 +40,8 @@ struct watcher {
 	struct xdp_maps maps;
 	uint32_t maps_id; /* of the settings map; 0: nothing is attached */
 	uint64_t compared_ms;
-	size_t burst; /* elements heard of in this reading */
+	size_t heard; /* elements, in this reading */
+	uint64_t storm_ms; /* since when; 0: there is none */
 	bool stale; /* the copy is to be made anew */
 	char said[sizeof(((struct errmsg *)0)->text)];
 };
@@ -175,8 +181,10 @@ static void handle(const struct nft_event *event, void *data)
 	switch (event->kind) {
 	case NFT_EVENT_ADDED:
 	case NFT_EVENT_REMOVED:
-		if (++watcher->burst > BURST)
-			watcher->stale = true;
+		if (++watcher->heard > STORM_ELEMENTS && !watcher->storm_ms)
+			watcher->storm_ms = now_ms();
+		if (watcher->storm_ms)
+			break;
 		if (host_event)
 			host(watcher, event->set, event->element, event->kind == NFT_EVENT_ADDED);
 		else
@@ -218,24 +226,30 @@ static int loop(struct watcher *watcher, int signals, struct errmsg *reterr)
 	const uint64_t compare_ms =
 		nft_watch_fd(watcher->watch, NFT_WATCH_LOG) < 0 ? COMPARE_DEAF_MS : COMPARE_MS;
 	struct pollfd fds[NFT_WATCH_SOCKETS + 1] = { { .fd = signals, .events = POLLIN } };
-	int err = 0;
+	int err = 0, ready;
 
 	for (int i = 0; i < NFT_WATCH_SOCKETS; i++)
 		fds[i + 1] =
 			(struct pollfd){ .fd = nft_watch_fd(watcher->watch, i), .events = POLLIN };
 	while (!err && !fds[0].revents) {
 		maps_look(watcher);
-		if (watcher->stale || now_ms() - watcher->compared_ms >= compare_ms)
+		if (!watcher->storm_ms &&
+		    (watcher->stale || now_ms() - watcher->compared_ms >= compare_ms))
 			copy(watcher);
-		if (watcher->stale)
-			continue;
-		if (poll(fds, NFT_WATCH_SOCKETS + 1, LOOK_MS) < 0 && errno != EINTR)
+		ready = poll(fds, NFT_WATCH_SOCKETS + 1,
+			     watcher->storm_ms ? STORM_QUIET_MS : LOOK_MS);
+		if (ready < 0 && errno != EINTR)
 			return errmsg_set(reterr, -errno, "cannot wait for events: %s",
 					  strerror(errno));
 		for (int i = 0; i < NFT_WATCH_SOCKETS && !err; i++) {
-			watcher->burst = 0;
+			watcher->heard = 0;
 			if (fds[i + 1].revents)
 				err = nft_watch_read(watcher->watch, i, handle, watcher, reterr);
+		}
+		if (watcher->storm_ms &&
+		    (!ready || now_ms() - watcher->storm_ms > STORM_LONGEST_MS)) {
+			watcher->storm_ms = 0;
+			watcher->stale = true;
 		}
 	}
 	return err;

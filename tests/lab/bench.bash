@@ -1,6 +1,6 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2153 # what is set here is used by who sources it, and the other way round
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What scripts/bench measures with: kinds of rules, a filled conntrack table, single clients of the gateway.
+# What scripts/bench measures with: kinds of rules, a filled conntrack table, single clients of the gateway, XDP programs.
 
 # How many connections bench_fill has tracked, and the CPU that clients, network and server share.
 TRACKED=80000 CPU=0
@@ -91,4 +91,158 @@ transfer() {
 	play 120 192.0.2.1 198.51.100.7 "$(jq -nc "$group")"
 	MS=$(jq '.groups.g.duration_ms_first' "$CROWD")
 	[[ $MS != null ]] || die "$1: $(jq -c '.groups.g.errors' "$CROWD")"
+}
+
+# bench_nginx_why: the last line of its log; without one, the folder on the way to its files that its worker may not enter.
+bench_nginx_why() {
+	local folder=$LAB_DIR
+	if [[ -s $LAB_DIR/nginx.log ]]; then
+		tail -n 1 "$LAB_DIR/nginx.log"
+		return
+	fi
+	while [[ -n $folder && $(stat -c %A "$folder") == *[xt] ]]; do folder=${folder%/*}; done
+	if [[ -n $folder ]]; then
+		echo "its worker cannot read $LAB_DIR, because $folder has mode $(stat -c %a "$folder"): chmod o+x, or set TMPDIR"
+	else
+		echo "its log is empty"
+	fi
+}
+
+# --- XDP programs ---------------------------------------------------------------------------------------
+
+# What floods the gateway: case|family|to|from. The blocked ones are on the lists that costs.c describes in its --help.
+XDP_FLOODS='16,777,216 random sources|IPv4|192.0.2.1|10.0.0.0/8
+16,777,216 random sources|IPv6|2001:db8::1|2001:db8::/40
+8,192 blocked sources|IPv4|192.0.2.1|198.18.0.0/19
+8,192 blocked sources|IPv6|2001:db8::1|2001:2::/51'
+FLOOD_SECONDS=1
+
+# Our own bpffs, where `nftward xdp` and libxdp keep what is attached; empty without the helper.
+XDP_BPFFS=''
+
+# xdp_costs OPTION...: test runs; the answer is in the file costs. In the background, so that a signal ends us at once.
+xdp_costs() {
+	"$NFTWARD_BUILDDIR/tests/lab/costs" "$@" >"$LAB_DIR/costs" &
+	LAB_PIDS+=($!)
+	wait $! || die "costs failed"
+	unset 'LAB_PIDS[-1]'
+}
+
+# xdp_begin: what passes goes no further; the rules with the same lists as the other programs, where the helper is built
+# that mirrors them.
+xdp_begin() {
+	local i
+	# Else the network stack's use of the caches would be most of what is measured of a program that lets pass.
+	in_ns gw nft 'add table netdev bench
+		add chain netdev bench ingress { type filter hook ingress device veth-cl priority -500; policy drop; }'
+	[[ -x $NFTWARD_BUILDDIR/helpers/nftward ]] || return 0
+	rules_load
+	{
+		for ((i = 0; i < 10000; i++)); do
+			printf 'blocklist 198.18.%d.%d\nblocklist6 2001:2:0:%x::\n' $((i >> 8)) $((i & 255)) "$i"
+		done
+		# No two of them touch, or nft would make one of them.
+		for ((i = 0; i < 1000; i++)); do
+			printf 'blocked_nets 24.%d.%d.0/22\nblocked_nets6 2400:%x::/32\n' $((i >> 5)) $(((i & 31) << 3)) $((2 * i))
+		done
+		for ((i = 0; i < 10; i++)); do
+			printf 'allowlist 10.%d.0.0/16\nallowlist6 fd%02x::/32\n' $((2 * i)) $((2 * i))
+		done
+	} | awk '{ elements[$1] = elements[$1] $2 "," }
+		END { for (name in elements) print "add element inet api_protection " name " { " elements[name] " }" }' >"$LAB_DIR/lists.nft"
+	in_ns gw nft -f "$LAB_DIR/lists.nft" 2>"$LAB_DIR/nft" || die "the lists of the rules cannot be filled: $(head -n 1 "$LAB_DIR/nft")"
+	XDP_BPFFS=$LAB_DIR/bpffs
+	mkdir "$XDP_BPFFS"
+	mount -t bpf bpf "$XDP_BPFFS"
+}
+
+# xdp_end: undoes that; may be called twice.
+xdp_end() {
+	[[ -z $XDP_BPFFS ]] || umount "$XDP_BPFFS" 2>/dev/null || true
+	XDP_BPFFS=''
+}
+
+# xdp_attached: in words, how nftward is at the gateway.
+xdp_attached() {
+	if [[ -n $XDP_BPFFS ]]; then
+		echo "nftward through libxdp's dispatcher, as its helper does it, the others directly"
+	else
+		echo "each directly"
+	fi
+}
+
+nftward_xdp() {
+	LIBXDP_BPFFS=$XDP_BPFFS in_ns gw "$NFTWARD_BUILDDIR/helpers/nftward" xdp "$@" --pins "$XDP_BPFFS/nftward" >"$LAB_DIR/nftward" 2>&1 ||
+		die "nftward xdp $1: $(tail -n 1 "$LAB_DIR/nftward")"
+}
+
+# xdp_drops: what any XDP program has dropped at the gateway.
+xdp_drops() { in_ns gw ethtool -S veth-cl | awk '$1 ~ /_xdp_drops:$/ { sum += $2 } END { print sum + 0 }'; }
+
+# xdp_flood bare|nftward|xdp-filter TO FROM: that program at the gateway, and a flood of SYNs. Its ns per packet are in $NS,
+# in $PACKETS what it saw, in $DROPPED what it dropped of that.
+xdp_flood() {
+	local watch=(--watch veth-cl) attached='' before
+	case $1 in
+	nftward)
+		if [[ -n $XDP_BPFFS ]]; then
+			nftward_xdp attach veth-cl
+			attached=1
+		else
+			watch+=(--program ours)
+		fi
+		;;
+	*) watch+=(--program "$1") ;;
+	esac
+	: >"$LAB_DIR/watch"
+	lab_start gw "$NFTWARD_BUILDDIR/tests/lab/costs" "${watch[@]}" >"$LAB_DIR/watch" 2>&1
+	lab_wait 20 grep -qs '^ready$' "$LAB_DIR/watch" || die "costs does not watch $1: $(tail -n 1 "$LAB_DIR/watch")"
+	before=$(xdp_drops)
+	in_ns cl "$NFTWARD_BUILDDIR/tests/lab/flood" --device veth-gw --mac "$LAB_GW_MAC" --to "$2" --from "$3" \
+		--seconds "$FLOOD_SECONDS" >"$LAB_DIR/flood" 2>&1 || die "$(tail -n 1 "$LAB_DIR/flood")"
+	kill "$LAB_PID"
+	wait "$LAB_PID" || die "costs did not watch $1: $(tail -n 1 "$LAB_DIR/watch")"
+	unset 'LAB_PIDS[-1]'
+	DROPPED=$(($(xdp_drops) - before))
+	[[ -z $attached ]] || nftward_xdp detach veth-cl
+	read -r NS PACKETS < <(jq -r '"\(.ns) \(.packets)"' <(tail -n 1 "$LAB_DIR/watch"))
+	((PACKETS > 50000)) || die "a flood of $FLOOD_SECONDS s brought only $PACKETS packets to $1"
+}
+
+# --- mirror ----------------------------------------------------------------------------------------------
+
+# mirror_begin: rules, the program and a watcher; and one rule more, which blocks as chain promote does whoever sends to port 9.
+mirror_begin() {
+	lab_bpffs
+	rules_load
+	in_ns gw nft add rule inet api_protection early udp dport 9 add @blocklist '{ ip saddr }' \
+		log prefix '"nft-api-block: API-130 "' group 20
+	xdp attach veth-cl >"$LAB_DIR/nftward" 2>&1 || die "nftward xdp attach: $(tail -n 1 "$LAB_DIR/nftward")"
+	MIRROR_MAP=$(echo "$LAB_DIR"/bpf/nftward/net-*/blocklist)
+	lab_start gw "$NFTWARD_BUILDDIR/helpers/nftward-xdp" watch --pins "$LAB_DIR/bpf/nftward" 2>"$LAB_DIR/watch"
+	lab_wait 10 test -s "$LAB_DIR/watch" || die "nftward xdp watch does not start"
+}
+
+# mirrored ADDRESS...: whether they are blocked in XDP.
+mirrored() {
+	local address
+	for address; do
+		# shellcheck disable=SC2086 # four bytes
+		bpftool map lookup pinned "$MIRROR_MAP" key 0xff 0 0 0 ${address//./ } >/dev/null 2>&1 || return 1
+	done
+}
+
+# lag WHAT COMMAND...: a sample of the milliseconds from now until COMMAND succeeds.
+lag() {
+	local what=$1 start=$EPOCHREALTIME end
+	shift
+	until "$@"; do :; done
+	end=$EPOCHREALTIME
+	sample "$what" nftward $(((${end/[.,]/} - ${start/[.,]/}) / 100))e-1
+}
+
+# gone_from_xdp ADDRESS...: whether none of them is.
+gone_from_xdp() {
+	local address
+	for address; do ! mirrored "$address" || return 1; done
 }
