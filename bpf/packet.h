@@ -72,14 +72,15 @@ struct fragment_header {
 #define one_pointer(pointer) __asm__ volatile("" : "+r"(pointer))
 
 static __always_inline enum packet_kind packet_transport(struct packet *packet, const void *header,
-							 const void *end, __u8 protocol)
+							 const void *end, __u8 protocol,
+							 bool fragment)
 {
 	one_pointer(header);
 	if (protocol == IPPROTO_TCP) {
 		const struct tcphdr *tcp = header;
 
 		if ((const void *)(tcp + 1) > end || packet->transport_length < sizeof(*tcp) ||
-		    tcp->doff < 5)
+		    tcp->doff < 5 || (!fragment && packet->transport_length < tcp->doff * 4))
 			return PACKET_MALFORMED;
 		packet->destination_port = bpf_ntohs(tcp->dest);
 		packet->tcp_flags = ((const __u8 *)tcp)[13];
@@ -88,7 +89,9 @@ static __always_inline enum packet_kind packet_transport(struct packet *packet, 
 	if (protocol == IPPROTO_UDP) {
 		const struct udphdr *udp = header;
 
-		if ((const void *)(udp + 1) > end || packet->transport_length < sizeof(*udp))
+		if ((const void *)(udp + 1) > end || packet->transport_length < sizeof(*udp) ||
+		    bpf_ntohs(udp->len) < sizeof(*udp) ||
+		    (!fragment && bpf_ntohs(udp->len) > packet->transport_length))
 			return PACKET_MALFORMED;
 		packet->destination_port = bpf_ntohs(udp->dest);
 		return PACKET_UDP;
@@ -103,8 +106,16 @@ static __always_inline enum packet_kind packet_later_fragment(__u8 protocol, __u
 	return protocol == IPPROTO_UDP ? PACKET_FRAGMENT : PACKET_OTHER;
 }
 
-static __always_inline enum packet_kind packet_ipv4(struct packet *packet, const void *header,
-						    const void *end)
+/* What the network header says is there is there; only frames of several parts need the helper. */
+static __always_inline bool packet_whole(struct xdp_md *ctx, const struct packet *packet)
+{
+	__u32 length = packet->network_offset + packet->length;
+
+	return ctx->data_end - ctx->data >= length || bpf_xdp_get_buff_len(ctx) >= length;
+}
+
+static __always_inline enum packet_kind packet_ipv4(struct xdp_md *ctx, struct packet *packet,
+						    const void *header, const void *end)
 {
 	const struct iphdr *ip = header;
 	__u32 header_length, offset;
@@ -118,10 +129,13 @@ static __always_inline enum packet_kind packet_ipv4(struct packet *packet, const
 	packet->source = source_ipv4(ip->saddr);
 	packet->ip_version = 4;
 	packet->transport_length = packet->length - header_length;
+	if (!packet_whole(ctx, packet))
+		return PACKET_MALFORMED;
 	offset = bpf_ntohs(ip->frag_off) & IPV4_OFFSET_MASK;
 	if (offset)
 		return packet_later_fragment(ip->protocol, offset * 8);
-	return packet_transport(packet, header + header_length, end, ip->protocol);
+	return packet_transport(packet, header + header_length, end, ip->protocol,
+				ip->frag_off & bpf_htons(0x2000));
 }
 
 static __always_inline bool is_extension(__u8 next)
@@ -137,6 +151,7 @@ static __always_inline bool is_extension(__u8 next)
 __noinline int packet_extensions(struct xdp_md *ctx, struct packet *packet, __u32 next)
 {
 	const void *data = (const void *)(long)ctx->data, *end = (const void *)(long)ctx->data_end;
+	bool fragment = false;
 	__u32 at, left;
 
 	if (!packet)
@@ -156,8 +171,14 @@ __noinline int packet_extensions(struct xdp_md *ctx, struct packet *packet, __u3
 				bpf_ntohs(((const struct fragment_header *)extension)->offset) &
 				IPV6_OFFSET_MASK;
 
+			/* What follows in the datagram, its first fragment says; here next binds nobody (RFC 8200, 4.5). */
 			if (offset)
-				return packet_later_fragment(extension->next, offset);
+				return extension->next == IPPROTO_TCP &&
+						       offset < sizeof(struct tcphdr) ?
+					       PACKET_MALFORMED :
+					       PACKET_FRAGMENT;
+			fragment = ((const struct fragment_header *)extension)->offset &
+				   bpf_htons(1);
 		}
 		/* A fragment header's second byte is reserved: what it holds is no length. */
 		length = next == IPPROTO_FRAGMENT ? 8 :
@@ -173,7 +194,7 @@ __noinline int packet_extensions(struct xdp_md *ctx, struct packet *packet, __u3
 	if (is_extension(next) || at > HEADERS_MASK)
 		return PACKET_MALFORMED;
 	packet->transport_length = left;
-	return packet_transport(packet, data + (at & HEADERS_MASK), end, next);
+	return packet_transport(packet, data + (at & HEADERS_MASK), end, next, fragment);
 }
 
 static __always_inline enum packet_kind packet_ipv6(struct xdp_md *ctx, struct packet *packet,
@@ -193,9 +214,11 @@ static __always_inline enum packet_kind packet_ipv6(struct xdp_md *ctx, struct p
 	payload = bpf_ntohs(ip->payload_len);
 	packet->length = sizeof(*ip) + payload;
 	packet->transport_length = payload;
+	if (!packet_whole(ctx, packet))
+		return PACKET_MALFORMED;
 	if (is_extension(ip->nexthdr))
 		return packet_extensions(ctx, packet, ip->nexthdr);
-	return packet_transport(packet, ip + 1, end, ip->nexthdr);
+	return packet_transport(packet, ip + 1, end, ip->nexthdr, false);
 }
 
 static __always_inline enum packet_kind packet_parse(struct xdp_md *ctx, struct packet *packet)
@@ -220,7 +243,7 @@ static __always_inline enum packet_kind packet_parse(struct xdp_md *ctx, struct 
 	}
 	packet->network_offset = header - data;
 	if (type == bpf_htons(ETH_P_IP))
-		return packet_ipv4(packet, header, end);
+		return packet_ipv4(ctx, packet, header, end);
 	if (type == bpf_htons(ETH_P_IPV6))
 		return packet_ipv6(ctx, packet, header, end);
 	if (type == bpf_htons(ETH_P_8021Q) || type == bpf_htons(ETH_P_8021AD))

@@ -52,11 +52,13 @@ static inline __u32 bucket_take(const struct bucket_rate *rate, __u32 full_at, _
 {
 	__u32 ahead = full_at - now;
 
-	if (ahead > rate->horizon)
+	/* 0 is a bucket that nobody has used. */
+	if (ahead > rate->horizon || !full_at)
 		ahead = 0;
 	if (ahead + units > rate->burst)
 		return full_at;
-	return now + ahead + units;
+	now += ahead + units;
+	return now ? now : 1;
 }
 
 #endif

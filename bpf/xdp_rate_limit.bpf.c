@@ -182,7 +182,7 @@ static __always_inline bool in_blocked_nets(const struct xdp_md *ctx, const stru
 #define OVER_SYNS 2U
 /* How often a word that another CPU is changing is tried again. Then it counts as over: each failure was a packet of others
  * that was charged to the same word, and whoever is alone in its other row still passes there. */
-#define CHARGE_TRIES 8
+#define CHARGE_TRIES 4
 
 /*
  * Charges one row, or says which budget is over there: OVER_PACKETS, OVER_SYNS or 0. A SYN over its budget costs no packets.
@@ -217,14 +217,17 @@ static __always_inline __u32 charge_row(__u64 *cell, bool partner, __u32 packet_
 	return OVER_PACKETS | OVER_SYNS;
 }
 
-/* Charges a source, or says which budget is over in both rows. */
-static __always_inline __u32 charge(__u64 hash, bool partner, bool syn, __u32 length, __u64 now_ns)
+/*
+ * Charges a source, or says which budgets are over: OVER_PACKETS, OVER_SYNS; 0: none, or not in both rows.
+ * Not static: the verifier then looks at it once, and not once for each way through the parser that leads here.
+ */
+__noinline __u32 charge(__u64 hash, bool partner, bool syn, __u32 length, __u64 now_ns)
 {
 	const struct bucket_rate *packet_rate = partner ? &settings.partner_packet_rate :
 							  &settings.packet_rate;
 	const struct bucket_rate *syn_rate = partner ? &settings.partner_syn_rate :
 						       &settings.syn_rate;
-	__u32 packet_units = packet_rate->units_per_token, syn_units = 0, over;
+	__u32 packet_units = packet_rate->units_per_token, syn_units = 0, over, over_too;
 	__u32 first = cell_index(hash, 0), second = cell_index(hash, 1);
 	__u64 *row0 = bpf_map_lookup_elem(&cells, &first);
 	__u64 *row1 = bpf_map_lookup_elem(&cells, &second);
@@ -238,7 +241,8 @@ static __always_inline __u32 charge(__u64 hash, bool partner, bool syn, __u32 le
 	else if (length >= FULL_SIZE_BYTES)
 		packet_units = packet_units / COST_WHOLE * COST_FULL_SIZE;
 	over = charge_row(row0, partner, packet_units, syn_units, now_ns);
-	return charge_row(row1, partner, packet_units, syn_units, now_ns) & over;
+	over_too = charge_row(row1, partner, packet_units, syn_units, now_ns);
+	return over && over_too ? over | over_too : 0;
 }
 
 /* --- who is exempt: asked only about what would be dropped --------------------------------------- */
@@ -308,13 +312,6 @@ static __always_inline bool for_elsewhere(struct xdp_md *ctx, const struct packe
 }
 _Static_assert(DESTINATIONS == 1 << 6, "the index has 6 bits");
 
-/* Not static, so that the verifier looks at it once and the common way is short: few packets come here. */
-__noinline int charge_partner(__u64 hash, bool syn, __u32 length, __u64 now_ns)
-{
-	/* Other cells than the budget that everybody has. */
-	return charge(~hash, true, syn, length, now_ns) != 0;
-}
-
 static __always_inline enum verdict spare(struct xdp_md *ctx, const struct packet *packet,
 					  enum verdict verdict, __u64 hash, bool syn, __u64 now_ns)
 {
@@ -323,10 +320,11 @@ static __always_inline enum verdict spare(struct xdp_md *ctx, const struct packe
 	if (filter_hit(FILTER_EXEMPT_NETS + bit / 64, 1ULL << (bit & 63))) {
 		if (in_nets(ctx, packet, &allowlist, &allowlist6, now_ns))
 			return PASS_ALLOWLIST;
+		/* A partner's own cells are others than those of the budget that everybody has: by ~hash. */
 		if ((verdict == DROP_SYN_RATE || verdict == DROP_PACKET_RATE) &&
 		    in_nets(ctx, packet, &partners, &partners6, now_ns))
-			verdict = charge_partner(hash, syn, packet->length, now_ns) ? DROP_PARTNER :
-										      PASS_PARTNER;
+			verdict = charge(~hash, true, syn, packet->length, now_ns) ? DROP_PARTNER :
+										     PASS_PARTNER;
 	}
 	if (verdict >= VERDICT_FIRST_DROP && for_elsewhere(ctx, packet, now_ns))
 		return PASS_ELSEWHERE;

@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "lib/xdp_mirror.h"
+#include "lib/xdp_pins.h"
 
 static const char *const verdict_names[VERDICTS] = {
 	[PASS_OTHER] = "pass_other",
@@ -274,11 +275,16 @@ int xdp_show(const struct options *options, struct errmsg *reterr)
 {
 	struct attached *list = NULL;
 	struct interface interface;
+	struct xdp_pins pins;
 	struct xdp_link link;
 	json_t *object = NULL;
 	size_t length = 0;
-	int err = 0;
+	int err;
 
+	/* libxdp finds what shares an interface in the same bpffs. */
+	err = xdp_pins_open(&pins, options->pins, reterr);
+	if (err)
+		return err;
 	if (options->interface) {
 		err = interface_get(&interface, options->interface, reterr);
 		if (!err)
@@ -296,5 +302,6 @@ int xdp_show(const struct options *options, struct errmsg *reterr)
 	}
 	json_decref(object);
 	free(list);
+	xdp_pins_close(&pins);
 	return err;
 }
