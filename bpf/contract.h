@@ -109,7 +109,8 @@ _Static_assert(sizeof(struct net_key) == 20 && sizeof(struct net4_key) == 8, "pa
  * of them; settings.filter_copy is the one in use, so that a helper can build the other and flip.
  * Nets are filtered by their first bits, which FILTER_NET_* cut.
  */
-#define FILTER_HOST_WORDS 65536 /* 4,194,304 bits, two for each host */
+#define FILTER_HOST_WORDS \
+	65536 /* at most: as many are used as there are hosts for, two to a word */
 #define FILTER_NET_WORDS 16384 /* 1,048,576 bits: an IPv4 /20 each, an IPv6 /32 by hash */
 #define FILTER_NET_BITS (FILTER_NET_WORDS * 64)
 #define FILTER_NET4_PREFIX 20
@@ -122,14 +123,32 @@ enum filter {
 };
 
 /*
- * Map cells: array of CELL_ROWS rows of CELLS_PER_ROW 64-bit words, index by keyed hash of the source.
- * The low half of a word is the packet bucket, the high half the SYN bucket of every source that
- * hashes there. A packet is over a budget only if it is over in both rows.
+ * Map cells: one bucket each (token_bucket.h), in lines as long as the cache's. A source has one cell in each row, at a place that
+ * its keyed hash decides and that others may share; it is over a budget only if it is over in every row. Nothing is evicted.
+ *
+ * With n sources over a budget at once, an honest one shares all its cells with some of them with probability
+ * (1 - e^(-n / cells))^rows: for 20,000 of them one in 2,500 by its packets, one in 34,000 by its SYNs.
+ * Rows are small, so that they stay in a cache: 2 MB for packets, which every packet asks for, and 4 MB for SYNs, because those of
+ * random sources spread over all of them: 262,144 cells of 20 a second hold 5 million of them a second.
  */
-#define CELLS_PER_ROW (1U << 20)
-#define CELL_ROWS 2
+#define CELLS_PER_LINE 16
+struct cell_line {
+	__u32 full_at[CELLS_PER_LINE];
+};
+_Static_assert(sizeof(struct cell_line) == 64, "a cache line");
 
-/* What a packet costs, in parts of a token: the stack merges full-size segments before it works on them. */
+enum {
+	CELL_ROWS = 4,
+	PACKET_CELLS = 1 << 17, /* in a row */
+	SYN_CELLS = 1 << 18, /* in a row */
+	SYN_FIRST_CELL = CELL_ROWS * PACKET_CELLS,
+	CELLS = SYN_FIRST_CELL + CELL_ROWS * SYN_CELLS,
+};
+
+/*
+ * What a packet costs, in parts of a token. A SYN costs a whole token of the SYN budget, which is much smaller, and none of the
+ * packets; any other packet one of these, but for full-size ones: the stack merges them before it works on them.
+ */
 #define COST_WHOLE 16
 #define COST_FULL_SIZE 1
 #define FULL_SIZE_BYTES \
@@ -147,6 +166,7 @@ struct settings {
 	__u32 generation; /* of two programs in one chain the one with this number decides */
 	__u32 mode; /* enum mode */
 	__u32 filter_copy; /* 0 or 1 */
+	__u32 filter_host_mask[2]; /* of each copy: words for hosts in use, a power of two, less one */
 	__u64 hash_key[2]; /* random, made with the maps */
 	/*
 	 * The program's clock is jiffies * tick_ns + clock_offset_ns, which is CLOCK_MONOTONIC_COARSE: both advance together, in

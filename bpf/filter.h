@@ -3,6 +3,8 @@
 #ifndef NFTWARD_FILTER_H
 #define NFTWARD_FILTER_H
 
+#include <stdbool.h>
+
 #include <linux/types.h>
 
 #include "contract.h"
@@ -26,10 +28,10 @@ static inline __u64 source_hash(__u64 source, const __u64 key[2])
 	return h;
 }
 
-/* Its word among the FILTER_HOST_WORDS, and the two bits of the word that are set for a blocked host. */
-static inline __u32 filter_host_word(__u64 hash)
+/* Its word among those that mask leaves, and the two bits of the word that are set for a blocked host. */
+static inline __u32 filter_host_word(__u64 hash, __u32 mask)
 {
-	return (__u32)(hash >> 48);
+	return (__u32)(hash >> 48) & mask;
 }
 
 static inline __u64 filter_host_bits(__u64 hash)
@@ -49,12 +51,18 @@ static inline __u32 filter_net6_bit(__u32 first)
 	return (first * 2654435769U) >> (32 - 20);
 }
 _Static_assert(FILTER_NET_BITS == 1 << 20, "filter_net6_bit makes 20 bits");
-_Static_assert(FILTER_HOST_WORDS == 1 << 16, "filter_host_word makes 16 bits");
+_Static_assert(FILTER_HOST_WORDS == 1 << 16, "filter_host_word has 16 bits");
 
-/* The cell of a source in each row. */
-static inline __u32 cell_index(__u64 hash, unsigned int row)
+/* The cell of a source in one of the CELL_ROWS rows, for its packets or for its SYNs. */
+static inline __u32 cell_index(__u64 hash, bool syn, unsigned int row)
 {
-	return row * CELLS_PER_ROW + ((__u32)(hash >> (row ? 32 : 12)) & (CELLS_PER_ROW - 1));
+	/* 18 of 64 bits four times: the upper half twice, of the hash and of another made from it (Knuth, TAOCP 3, 6.4). */
+	if (row & 1)
+		hash *= 0x9e3779b97f4a7c15ULL;
+	hash >>= row & 2 ? 46 : 28;
+	return syn ? SYN_FIRST_CELL + row * SYN_CELLS + ((__u32)hash & (SYN_CELLS - 1)) :
+		     row * PACKET_CELLS + ((__u32)hash & (PACKET_CELLS - 1));
 }
+_Static_assert(PACKET_CELLS <= 1 << 18 && SYN_CELLS <= 1 << 18, "18 bits are taken");
 
 #endif

@@ -78,9 +78,10 @@ NET_MAP(partners6, struct net_key);
 /* Budgets. Written by the program alone; nothing is ever evicted. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, CELL_ROWS *CELLS_PER_ROW);
+	__uint(map_flags, BPF_F_MMAPABLE); /* begins at a page, so that no line straddles */
+	__uint(max_entries, CELLS / CELLS_PER_LINE);
 	__type(key, __u32);
-	__type(value, __u64);
+	__type(value, struct cell_line);
 } cells SEC(".maps");
 
 /* Written by the program, read by nftward-xdp. */
@@ -117,9 +118,14 @@ struct {
 
 /* --- the source is listed -------------------------------------------------------------------- */
 
-static __always_inline bool filter_hit(__u32 word, __u64 bits)
+static __always_inline __u32 filter_copy(void)
 {
-	__u32 index = (settings.filter_copy & 1) * FILTER_COPY_WORDS + word;
+	return *(volatile __u32 *)&settings.filter_copy & 1;
+}
+
+static __always_inline bool filter_hit(__u32 copy, __u32 word, __u64 bits)
+{
+	__u32 index = copy * FILTER_COPY_WORDS + word;
 	const __u64 *found = bpf_map_lookup_elem(&filters, &index);
 
 	return found && (*found & bits) == bits;
@@ -159,9 +165,12 @@ static __always_inline bool in_nets(const struct xdp_md *ctx, const struct packe
 
 static __always_inline bool in_blocklist(__u64 source, __u64 hash, __u64 now_ns)
 {
+	const __u32 copy = filter_copy();
 	const struct blocked *found;
 
-	if (!filter_hit(FILTER_HOSTS + filter_host_word(hash), filter_host_bits(hash)))
+	if (!filter_hit(copy,
+			FILTER_HOSTS + filter_host_word(hash, settings.filter_host_mask[copy]),
+			filter_host_bits(hash)))
 		return false;
 	found = bpf_map_lookup_elem(&blocklist, &source);
 	return found && found->until_ns > now_ns;
@@ -172,77 +181,68 @@ static __always_inline bool in_blocked_nets(const struct xdp_md *ctx, const stru
 {
 	__u32 bit = net_bit(packet);
 
-	return filter_hit(FILTER_BLOCKED_NETS + bit / 64, 1ULL << (bit & 63)) &&
+	return filter_hit(filter_copy(), FILTER_BLOCKED_NETS + bit / 64, 1ULL << (bit & 63)) &&
 	       in_nets(ctx, packet, &blocked_nets, &blocked_nets6, now_ns);
 }
 
 /* --- the source is over a budget --------------------------------------------------------------- */
 
-#define OVER_PACKETS 1U
-#define OVER_SYNS 2U
-/* How often a word that another CPU is changing is tried again. Then it counts as over: each failure was a packet of others
- * that was charged to the same word, and whoever is alone in its other row still passes there. */
+/* How often a cell that another CPU is changing is tried again. Then it counts as over: each failure was a packet of others that
+ * was charged to the same cell, and whoever is alone in another row still passes there. */
 #define CHARGE_TRIES 4
 
-/*
- * Charges one row, or says which budget is over there: OVER_PACKETS, OVER_SYNS or 0. A SYN over its budget costs no packets.
- */
-static __always_inline __u32 charge_row(__u64 *cell, bool partner, __u32 packet_units,
-					__u32 syn_units, __u64 now_ns)
+static __always_inline __u32 *cell_at(__u32 cell)
 {
-	const struct bucket_rate *packet_rate = partner ? &settings.partner_packet_rate :
-							  &settings.packet_rate;
-	const struct bucket_rate *syn_rate = partner ? &settings.partner_syn_rate :
-						       &settings.syn_rate;
-	__u32 packet_now = bucket_now(packet_rate, now_ns);
-	__u32 syn_now = bucket_now(syn_rate, now_ns);
+	__u32 line = cell / CELLS_PER_LINE;
+	struct cell_line *found = bpf_map_lookup_elem(&cells, &line);
 
+	return found ? &found->full_at[cell % CELLS_PER_LINE] : NULL;
+}
+
+/* Whether a cell is over its budget; else it is charged. */
+static __always_inline bool cell_over(__u32 *cell, const struct bucket_rate *rate, __u32 now,
+				      __u32 units)
+{
 	for (int i = 0; i < CHARGE_TRIES; i++) {
-		__u64 old = *(volatile __u64 *)cell;
-		__u32 packets = (__u32)old, syns = old >> 32;
-		__u32 new_packets, new_syns = syns;
+		__u32 old = *(volatile __u32 *)cell;
+		__u32 new = bucket_take(rate, old, now, units);
 
-		if (syn_units) {
-			new_syns = bucket_take(syn_rate, syns, syn_now, syn_units);
-			if (new_syns == syns)
-				return OVER_SYNS;
-		}
-		new_packets = bucket_take(packet_rate, packets, packet_now, packet_units);
-		if (new_packets == packets)
-			return OVER_PACKETS;
-		if (__sync_val_compare_and_swap(cell, old, (__u64)new_syns << 32 | new_packets) ==
-		    old)
-			return 0;
+		if (new == old)
+			return true;
+		if (__sync_val_compare_and_swap(cell, old, new) == old)
+			return false;
 	}
-	return OVER_PACKETS | OVER_SYNS;
+	return true;
 }
 
 /*
- * Charges a source, or says which budgets are over: OVER_PACKETS, OVER_SYNS; 0: none, or not in both rows.
+ * Whether a source is over a budget: in every row. In the others it is charged.
  * Not static: the verifier then looks at it once, and not once for each way through the parser that leads here.
  */
-__noinline __u32 charge(__u64 hash, bool partner, bool syn, __u32 length, __u64 now_ns)
+__noinline int charge(__u64 hash, bool partner, bool syn, __u32 length, __u64 now_ns)
 {
-	const struct bucket_rate *packet_rate = partner ? &settings.partner_packet_rate :
-							  &settings.packet_rate;
-	const struct bucket_rate *syn_rate = partner ? &settings.partner_syn_rate :
-						       &settings.syn_rate;
-	__u32 packet_units = packet_rate->units_per_token, syn_units = 0, over, over_too;
-	__u32 first = cell_index(hash, 0), second = cell_index(hash, 1);
-	__u64 *row0 = bpf_map_lookup_elem(&cells, &first);
-	__u64 *row1 = bpf_map_lookup_elem(&cells, &second);
+	const struct bucket_rate *rate;
+	__u32 *cell[CELL_ROWS], units, now;
+	unsigned int over = 0;
 
-	if (!row0 || !row1)
-		return 0;
-	/* Both words are likely in no cache: now they are fetched together. */
-	(void)*(volatile __u64 *)row1;
+	/* The cells are likely in no cache: they are fetched together, not one after the other. */
+	for (unsigned int row = 0; row < CELL_ROWS; row++) {
+		cell[row] = cell_at(cell_index(hash, syn, row));
+		if (!cell[row])
+			return false;
+		(void)*(volatile __u32 *)cell[row];
+	}
 	if (syn)
-		syn_units = syn_rate->units_per_token;
-	else if (length >= FULL_SIZE_BYTES)
-		packet_units = packet_units / COST_WHOLE * COST_FULL_SIZE;
-	over = charge_row(row0, partner, packet_units, syn_units, now_ns);
-	over_too = charge_row(row1, partner, packet_units, syn_units, now_ns);
-	return over && over_too ? over | over_too : 0;
+		rate = partner ? &settings.partner_syn_rate : &settings.syn_rate;
+	else
+		rate = partner ? &settings.partner_packet_rate : &settings.packet_rate;
+	units = rate->units_per_token;
+	if (!syn && length >= FULL_SIZE_BYTES)
+		units = units / COST_WHOLE * COST_FULL_SIZE;
+	now = bucket_now(rate, now_ns);
+	for (unsigned int row = 0; row < CELL_ROWS; row++)
+		over += cell_over(cell[row], rate, now, units);
+	return over == CELL_ROWS;
 }
 
 /* --- who is exempt: asked only about what would be dropped --------------------------------------- */
@@ -317,7 +317,7 @@ static __always_inline enum verdict spare(struct xdp_md *ctx, const struct packe
 {
 	__u32 bit = net_bit(packet);
 
-	if (filter_hit(FILTER_EXEMPT_NETS + bit / 64, 1ULL << (bit & 63))) {
+	if (filter_hit(filter_copy(), FILTER_EXEMPT_NETS + bit / 64, 1ULL << (bit & 63))) {
 		if (in_nets(ctx, packet, &allowlist, &allowlist6, now_ns))
 			return PASS_ALLOWLIST;
 		/* A partner's own cells are others than those of the budget that everybody has: by ~hash. */
@@ -366,11 +366,8 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, const struct pack
 		verdict = DROP_BLOCKLIST;
 	} else if (in_blocked_nets(ctx, packet, now_ns)) {
 		verdict = DROP_BLOCKED_NET;
-	} else {
-		__u32 over = charge(hash, false, syn, packet->length, now_ns);
-
-		if (over)
-			verdict = over & OVER_SYNS ? DROP_SYN_RATE : DROP_PACKET_RATE;
+	} else if (charge(hash, false, syn, packet->length, now_ns)) {
+		verdict = syn ? DROP_SYN_RATE : DROP_PACKET_RATE;
 	}
 	return verdict < VERDICT_FIRST_DROP ? verdict :
 					      spare(ctx, packet, verdict, hash, syn, now_ns);

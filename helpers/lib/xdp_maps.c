@@ -150,23 +150,41 @@ static void net_filter_add(uint64_t *words, const struct prefix *prefix)
 		bit_set(words, prefix->ipv6 ? filter_net6_bit(first) : filter_net4_bit(first));
 }
 
-static void host_filter_add(const struct xdp_maps *maps, uint64_t *copy, uint64_t source)
+static uint64_t *filters_of(const struct xdp_maps *maps, uint32_t copy)
+{
+	return maps->filters + copy * FILTER_COPY_WORDS;
+}
+
+static void host_filter_add(const struct xdp_maps *maps, uint32_t copy, uint64_t source)
 {
 	uint64_t hash = source_hash(source, (const __u64 *)maps->settings->hash_key);
 
-	__atomic_fetch_or(&copy[FILTER_HOSTS + filter_host_word(hash)], filter_host_bits(hash),
+	uint32_t word = filter_host_word(hash, maps->settings->filter_host_mask[copy]);
+
+	__atomic_fetch_or(&filters_of(maps, copy)[FILTER_HOSTS + word], filter_host_bits(hash),
 			  __ATOMIC_RELAXED);
+}
+
+/* Two hosts to a word: one in 200 others then has both bits set. */
+static uint32_t host_mask(size_t hosts)
+{
+	uint32_t words = 64;
+
+	while (words < FILTER_HOST_WORDS && words < hosts / 2)
+		words *= 2;
+	return words - 1;
 }
 
 /* Builds the copy that is not in use, then flips. */
 static void filters_write(struct xdp_maps *maps, const struct xdp_contents *contents)
 {
 	uint32_t spare = !(maps->settings->filter_copy & 1);
-	uint64_t *copy = maps->filters + spare * FILTER_COPY_WORDS;
+	uint64_t *copy = filters_of(maps, spare);
 
 	memset(copy, 0, FILTER_COPY_WORDS * sizeof(*copy));
+	maps->settings->filter_host_mask[spare] = host_mask(contents->hosts_length);
 	for (size_t i = 0; i < contents->hosts_length; i++)
-		host_filter_add(maps, copy, contents->hosts[i].source);
+		host_filter_add(maps, spare, contents->hosts[i].source);
 	for (size_t list = 0; list < XDP_LISTS; list++) {
 		bool blocked = list + XDP_MAP_BLOCKED_NETS <= XDP_MAP_BLOCKED_NETS6;
 		uint64_t *words = copy + (blocked ? FILTER_BLOCKED_NETS : FILTER_EXEMPT_NETS);
@@ -516,8 +534,7 @@ int xdp_maps_block(struct xdp_maps *maps, uint64_t source, uint64_t until_ns, st
 
 	if (bpf_map_update_elem(maps->fd[XDP_MAP_BLOCKLIST], &source, &value, BPF_ANY))
 		return full(XDP_MAP_BLOCKLIST, -errno, reterr);
-	host_filter_add(maps, maps->filters + (maps->settings->filter_copy & 1) * FILTER_COPY_WORDS,
-			source);
+	host_filter_add(maps, maps->settings->filter_copy & 1, source);
 	return 0;
 }
 
