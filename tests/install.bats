@@ -10,8 +10,15 @@ setup() {
 	DEST=$(mktemp -d "${TMPDIR:-/tmp}/nftward.XXXXXX")
 	# The flags of an outer make are not ours.
 	unset MAKEFLAGS MFLAGS MAKELEVEL
-	FOLDER=$DEST$(make -s -C "$NFTWARD_BUILDDIR" -f - where <<<'include Makefile
-where: ; @echo $(nftablesdir)')
+	FOLDER=$DEST$(variable nftablesdir)
+}
+
+# variable NAME: its value in the makefile.
+variable() {
+	make -s -C "$NFTWARD_BUILDDIR" -f - where <<-MAKE
+		include Makefile
+		where: ; @echo \$($1)
+	MAKE
 }
 
 teardown() { rm -rf "$DEST"; }
@@ -45,4 +52,25 @@ install_tree() { make -s -C "$NFTWARD_BUILDDIR" install DESTDIR="$DEST"; }
 	make -s -C "$NFTWARD_BUILDDIR" uninstall DESTDIR="$DEST"
 	[[ $(cd "$DEST" && find . -type f -name '*.nft*') == *settings.nft ]]
 	[[ $(find "$DEST" -type f | wc -l) == 1 ]]
+}
+
+@test "an installed nftward finds its programs" {
+	requires root unshare
+	local programs top
+	install_tree
+	programs=$(variable pkglibexecdir)
+	[[ -x $DEST$programs/nftward-xdp ]]
+	# Nothing of it is where it will be, so these folders are put there in a mount namespace that sees nothing else there.
+	top=$programs
+	while [[ ! -d $top ]]; do top=$(dirname "$top"); done
+	cp -R "$DEST$programs" "$BATS_TEST_TMPDIR/programs"
+	cp "$DEST$(variable sbindir)/nftward" "$BATS_TEST_TMPDIR/nftward"
+	# shellcheck disable=SC2016 # the other shell expands them
+	run unshare --mount bash -euc '
+		cd "$1"
+		mount -t tmpfs tmpfs "$2"
+		mkdir -p "$3"
+		cp programs/* "$3"
+		exec ./nftward xdp --help' - "$BATS_TEST_TMPDIR" "$top" "$programs"
+	[[ $status == 0 && $output == Usage:*xdp* ]] || fail "$status: $output"
 }

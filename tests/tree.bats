@@ -69,24 +69,25 @@ ids() { grep -oE 'API-[0-9]{3}' "$@" | sort -u; }
 	run ! grep -nE '(comment|prefix) "[^"]{127,}"' nft-rules/api-protection.nft nft-rules/api-protection/*.nft
 }
 
-@test "the manual page is well-formed" {
+@test "the manual pages are well-formed" {
 	requires mandoc
-	run mandoc -Tlint -W warning nft-rules/nftward-rules.5
+	run mandoc -Tlint -W warning nft-rules/*.5 helpers/*.8
 	[[ $status == 0 ]] || fail "$output"
 }
 
 @test "every file of the rules, scripts and tests is named in Makefile.am" {
 	local file
 	requires host
-	for file in nft-rules/*.* nft-rules/api-protection/* scripts/* tests/*.bats tests/*.bash tests/*.c tests/lab/*.* tests/vm/*; do
-		[[ $file == *.o ]] || grep -qF "$file" Makefile.am || fail "$file is not in Makefile.am"
+	for file in bpf/*.* helpers/*.* helpers/lib/*.* nft-rules/*.* nft-rules/api-protection/* scripts/* systemd/*.in \
+		tests/*.bats tests/*.bash tests/*.c tests/lab/*.* tests/vm/*; do
+		[[ $file == *.[ao] ]] || grep -qF "$file" Makefile.am || fail "$file is not in Makefile.am"
 	done
 }
 
 @test "every source says its licence" {
 	local file
-	for file in configure.ac Makefile.am autogen.sh nft-rules/*.nft nft-rules/api-protection/*.nft scripts/* tests/*.bats tests/*.bash \
-		tests/*.c tests/lab/*.[ch] tests/lab/*.bash tests/vm/* tests/tap-keep; do
-		head -n 2 "$file" | grep -q 'SPDX-License-Identifier: GPL-2.0-or-later' || fail "$file"
+	for file in configure.ac Makefile.am autogen.sh bpf/*.[ch] helpers/*.* helpers/lib/*.[ch] nft-rules/*.* nft-rules/api-protection/* \
+		scripts/* systemd/*.in tests/*.bats tests/*.bash tests/*.c tests/lab/*.[ch] tests/lab/*.bash tests/vm/* tests/tap-keep; do
+		[[ $file == *.skel.h || $file == *.o ]] || head -n 2 "$file" | grep -q 'SPDX-License-Identifier: GPL-2.0-or-later' || fail "$file"
 	done
 }

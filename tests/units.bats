@@ -1,0 +1,111 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The systemd units as make install leaves them: that systemd understands them, and that what they run works in their sandbox.
+
+load helpers
+
+# What systemd-analyze security may give a unit at most, of 100.
+EXPOSURE_MAX=20
+
+UNITS=(nftward-watch.service nftward-xdp@.service)
+
+setup() {
+	DEVICE=
+	if [[ -n ${NFTWARD_GUEST:-} ]]; then
+		ROOT=$NFTWARD_BUILDDIR/root
+	else
+		requires make
+		[[ -e $NFTWARD_BUILDDIR/Makefile ]] || skip "the tree is not configured"
+		# The flags of an outer make are not ours.
+		unset MAKEFLAGS MFLAGS MAKELEVEL
+		ROOT=$BATS_TEST_TMPDIR/root
+		make -s -C "$NFTWARD_BUILDDIR" install DESTDIR="$ROOT"
+	fi
+	FOLDER=$(find "$ROOT" -name "${UNITS[0]}" -printf '%h')
+	[[ -n $FOLDER ]] || skip "the tree is configured without a folder for systemd units"
+}
+
+teardown() {
+	[[ -n $DEVICE ]] || return 0
+	systemctl stop "$UNIT" nftward-watch nftables || true
+	ip link del "$DEVICE"
+	# Other tests must not find in /etc the rules that they look for.
+	(cd "$ROOT" && find . -type f -print0) | (cd / && xargs -0 rm -f)
+	systemctl daemon-reload
+}
+
+@test "systemd understands the units" {
+	requires systemd-analyze
+	local unit program
+	mkdir "$BATS_TEST_TMPDIR/units"
+	# Where they will find the front end it is not, yet.
+	program=$(find "$ROOT" -path '*/sbin/nftward')
+	[[ -x $program ]]
+	for unit in "${UNITS[@]}"; do
+		grep -q '^ExecStart=/[^@]*/sbin/nftward xdp [a-z]' "$FOLDER/$unit" || fail "$unit runs nothing"
+		sed "s|${program#"$ROOT"}|$program|" "$FOLDER/$unit" >"$BATS_TEST_TMPDIR/units/$unit"
+	done
+	cd "$BATS_TEST_TMPDIR/units"
+	for unit in "${UNITS[@]}"; do
+		run systemd-analyze verify --man=no "./$unit"
+		[[ $status == 0 && -z $output ]] || fail "$unit: $output"
+	done
+}
+
+@test "the exposure of every unit is at most 2.0" {
+	requires systemd-analyze
+	local unit
+	cd "$FOLDER"
+	for unit in "${UNITS[@]}"; do
+		run systemd-analyze security --no-pager --offline=true --threshold="$EXPOSURE_MAX" "./$unit"
+		[[ $status == 0 && $output == *'Overall exposure level'* ]] || fail "$unit: $output"
+	done
+}
+
+# --- in a guest, where systemd runs ----------------------------------------------------------------------
+
+# attached: the kernel has an XDP program on $DEVICE.
+attached() { ip -j link show dev "$DEVICE" | jq -e '.[0].xdp' >/dev/null; }
+
+# shows JQ: what nftward says of the XDP programs.
+shows() { nftward xdp show --json | jq -e "$1" >/dev/null; }
+
+watches() { systemctl -q is-active nftward-watch; }
+
+journal() { journalctl -qb -o cat -u "$UNIT" -u nftward-watch; }
+
+@test "the units attach, follow nftables through reload, stop and start, and detach, all in their sandbox" {
+	requires systemctl jq nft
+	[[ -n ${NFTWARD_GUEST:-} ]] || skip "starts services: runs in the guests only"
+	# The unit's name and the interface's differ.
+	DEVICE=up-0 UNIT=$(systemd-escape --template=nftward-xdp@.service up-0)
+	# A folder of the payload may be a link in the guest, as /lib is.
+	tar -C "$ROOT" -cf - . | tar -C / --keep-directory-symlink -xf -
+	printf 'flush ruleset\ninclude "/etc/nftables/api-protection.nft"\n' >/etc/nftables.conf
+	systemctl daemon-reload
+	systemctl start nftables
+	ip link add "$DEVICE" type veth peer name down-0
+	ip link set "$DEVICE" up
+	ip link set down-0 up
+
+	run systemctl start "$UNIT"
+	[[ $status == 0 ]] || fail "$output: $(journal)"
+	attached
+	lab_wait 10 watches || fail "$(journal)"
+	shows '.mode == "enforce" and .nft.agrees and .maps.blocklist.entries == 0'
+
+	echo 'add element inet api_protection blocklist { 192.0.2.99 timeout 1h }' >>/etc/nftables.conf
+	systemctl reload nftables
+	lab_wait 5 shows '.nft.agrees and .maps.blocklist.entries == 1' || fail "$(journal)"
+	systemctl stop nftables
+	lab_wait 5 shows '.mode == "off"' || fail "$(journal)"
+	systemctl start nftables
+	lab_wait 5 shows '.mode == "enforce" and .nft.agrees' || fail "$(journal)"
+	systemctl reload "$UNIT"
+	attached
+	watches
+
+	systemctl stop "$UNIT"
+	run ! attached
+	run ! grep -E 'denied|not permitted|SIGSYS|Failed|restart counter' <(journal)
+}
