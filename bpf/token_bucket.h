@@ -4,14 +4,14 @@
  *
  * A bucket is one number, the time at which it will be full again (GCRA, ITU-T I.371): no refill, no
  * second field. Time is counted in units of 1/units_per_token of the time in which one token arrives, modulo
- * 2^32, so that "burst" and "rate" are the same scale and two buckets fit one compare-and-swap.
+ * 2^32, so that "burst" and "rate" are the same scale and a bucket is changed by one compare-and-swap of four bytes.
  *
  * Errors, all stated in units of a token:
  *   - the clock ticks every 1 to 10 ms (CLOCK_MONOTONIC_COARSE): a source may be one tick's tokens early;
  *   - rounding of the rate: below 2^-16 of it;
  *   - a bucket left alone for a multiple of 2^32 units is mistaken for one in use if the multiple is met to
- *     within 2 * burst + one second: it then starts with a part of its burst spent. The scale keeps that
- *     below one in a thousand idle buckets, and a source has two.
+ *     within the burst and a quarter of a second: it then starts with a part of its burst spent, and at worst is over
+ *     for that quarter. The scale keeps this below one in a thousand returns after an idle time.
  */
 #ifndef NFTWARD_TOKEN_BUCKET_H
 #define NFTWARD_TOKEN_BUCKET_H

@@ -21,8 +21,9 @@ int bucket_rate_set(struct bucket_rate *ret, uint64_t tokens, uint64_t per_secon
 	if (!tokens || tokens > BUCKET_RATE_TOKENS_MAX || !per_seconds || per_seconds > 604800 ||
 	    !burst || burst > BUCKET_RATE_TOKENS_MAX)
 		return -ERANGE;
-	/* A slow rate has less than one token a second; the span is rounded up. */
-	span = 2 * burst + (tokens + per_seconds - 1) / per_seconds;
+	/* A CPU's time may be behind by what its host took from it: a quarter of a second, and never less than a token. */
+	span = tokens / per_seconds / 4;
+	span = burst + (span ? span : 1);
 	while (units < SPAN_WANTED && span * units * 2 <= SPAN_WANTED)
 		units *= 2;
 	/* units per 65536 ns, times 2^32 */

@@ -7,7 +7,7 @@
 
 #include "bpf/token_bucket.h"
 
-/* So that twice the burst and a second's tokens stay below 2^31 units of 1/16 token. */
+/* So that the burst and a quarter second's tokens stay below 2^31 units of 1/16 token. */
 #define BUCKET_RATE_TOKENS_MAX (1U << 25)
 
 int bucket_rate_set(struct bucket_rate *ret, uint64_t tokens, uint64_t per_seconds, uint64_t burst);
