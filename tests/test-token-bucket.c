@@ -194,7 +194,9 @@ static bool forgets(const struct limit *limit)
 {
 	struct bucket_rate rate = rate_of(limit);
 	uint64_t seed = UINT64_C(0x9e3779b97f4a7c15);
-	uint32_t token = rate.units_per_token, soon = 2 * token + bucket_now(&rate, QUARTER_S);
+	/* A tick of 2^16 ns more, which bucket_now rounds off. */
+	uint32_t token = rate.units_per_token,
+		 soon = 2 * token + bucket_now(&rate, QUARTER_S + 65536);
 	unsigned int mistaken = 0, locked = 0;
 
 	for (unsigned int i = 0; i < SAMPLES; i++) {
