@@ -8,7 +8,7 @@
  *
  * Errors, all stated in units of a token:
  *   - the clock ticks every 1 to 10 ms (CLOCK_MONOTONIC_COARSE): a source may be one tick's tokens early;
- *   - rounding of the rate: below 2^-16 of it;
+ *   - rounding of the rate: below 2^-16 of it, from one token a minute on;
  *   - a bucket left alone for a multiple of 2^32 units is mistaken for one in use if the multiple is met to
  *     within the burst and a quarter of a second: it then starts with a part of its burst spent, and at worst is over
  *     for that quarter. The scale keeps this below one in a thousand returns after an idle time.

@@ -288,7 +288,7 @@ static __always_inline bool for_elsewhere(struct xdp_md *ctx, const struct packe
 
 		if (!ip)
 			return false;
-		address[0] = ip->daddr;
+		address[0] = source_ipv4(ip->daddr);
 		address[1] = 0;
 	} else {
 		const struct ipv6hdr *ip = packet_ipv6_header(ctx, packet);

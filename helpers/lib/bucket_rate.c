@@ -11,7 +11,7 @@
  * bucket_rate_set - tokens in per_seconds, and burst of them at once.
  *
  * tokens: 1 to BUCKET_RATE_TOKENS_MAX; per_seconds: 1 to 604800 (nft's "week"); burst: 1 to BUCKET_RATE_TOKENS_MAX. The
- * rate's rounding is below 2^-16 of it for anything from one token a day on.
+ * rate's rounding is below 2^-16 of it from one token a minute on.
  * Returns 0, or -ERANGE where one of them is out of its range.
  */
 int bucket_rate_set(struct bucket_rate *ret, uint64_t tokens, uint64_t per_seconds, uint64_t burst)

@@ -77,7 +77,7 @@ static int bpffs_find(const char *root, struct errmsg *reterr)
 	return 0;
 }
 
-/* libxdp keeps its dispatchers in the same bpffs as we our maps. */
+/* libxdp keeps its dispatchers in the same bpffs as we our maps. The root is there already, or its device would not be known. */
 static void tell_libxdp(const char *root)
 {
 	char mountpoint[256], parent[256];
@@ -134,9 +134,9 @@ int xdp_pins_open(struct xdp_pins *ret, const char *root, struct errmsg *reterr)
 	if (err)
 		return errmsg_set(reterr, err, "cannot tell this network namespace from others: %s",
 				  strerror(-err));
-	tell_libxdp(root);
 	if (mkdir(root, 0700) && errno != EEXIST)
 		return errmsg_set(reterr, -errno, "cannot make %s: %s", root, strerror(errno));
+	tell_libxdp(root);
 	pins.lock_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (pins.lock_fd < 0)
 		return errmsg_set(reterr, -errno, "cannot open %s: %s", root, strerror(errno));
