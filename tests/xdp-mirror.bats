@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The XDP maps are a copy of the nft table: nftward xdp sync once, nftward xdp watch at every change.
+# What has the tag host says the same under every kernel, and is not run in the guests of tests/vm.
 
 load helpers
 
@@ -44,6 +45,7 @@ elements() {
 	agrees
 }
 
+# bats test_tags=host
 @test "what is blocked and unblocked in nft is so in XDP (IPv4)" { elements 4; }
 @test "what is blocked and unblocked in nft is so in XDP (IPv6)" { elements 6; }
 
@@ -68,6 +70,7 @@ promotion() {
 	promotion 4
 }
 
+# bats test_tags=host
 @test "whom the rules block by themselves, XDP drops too (IPv6)" {
 	requires crowd nginx
 	promotion 6
@@ -88,6 +91,7 @@ promotion() {
 	lab_wait 5 dropped_in_xdp "$CLIENT"
 }
 
+# bats test_tags=host
 @test "an element ends in XDP when it ends in nft, with every helper dead (IPv4)" {
 	family 4
 	fast_lane
@@ -136,6 +140,7 @@ promotion() {
 	xdp show | grep -q '^mode: enforce'
 }
 
+# bats test_tags=host
 @test "without a watcher show says what differs, and sync mends it" {
 	family 4
 	fast_lane
@@ -152,6 +157,7 @@ promotion() {
 	agrees
 }
 
+# bats test_tags=host
 @test "a table that is deleted enforces nothing in XDP, and everything again when it is back" {
 	family 4
 	fast_lane
@@ -170,6 +176,7 @@ promotion() {
 	dropped_in_xdp "$CLIENT"
 }
 
+# bats test_tags=host
 @test "a flushed table is a mode of its own: nothing is dropped" {
 	family 4
 	fast_lane
@@ -182,6 +189,7 @@ promotion() {
 	[[ $(xdp show --json | jq -r .mode) == enforce ]]
 }
 
+# bats test_tags=host
 @test "a watcher killed at any moment leaves everything in force, and the next one catches up" {
 	family 4
 	fast_lane
@@ -197,6 +205,7 @@ promotion() {
 	lab_wait 2 dropped_in_xdp "$NEIGHBOUR"
 }
 
+# bats test_tags=host
 @test "a watcher may be there before the program, and outlives it" {
 	family 4
 	lab_bpffs
@@ -213,6 +222,7 @@ promotion() {
 	lab_wait 4 dropped_in_xdp "$NEIGHBOUR"
 }
 
+# bats test_tags=host
 @test "the program starts with the lists already in" {
 	family 4
 	lab_bpffs
@@ -227,6 +237,7 @@ promotion() {
 	between 1 "$(xdp show --json | jq .verdicts.drop_blocklist.packets)" 30000 'dropped in XDP'
 }
 
+# bats test_tags=host
 @test "an element of blocklist6 that is no /64 blocks nobody, as in nft" {
 	family 6
 	fast_lane
@@ -237,6 +248,7 @@ promotion() {
 	passed new6 3
 }
 
+# bats test_tags=host
 @test "50,000 blocked hosts and 2,000 networks are mirrored, and taken out again" {
 	family 4
 	fast_lane

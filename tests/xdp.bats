@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # nftward xdp attach, detach, show; and what the attached program lets pass of real packets.
+# What has the tag host says the same under every kernel, and is not run in the guests of tests/vm.
 
 load helpers
 
@@ -35,6 +36,7 @@ teardown() { lab_end; }
 	[[ -z $(find "$LAB_DIR/bpf/nftward" -type f) ]] || fail "pins are left"
 }
 
+# bats test_tags=host
 @test "attaching again changes nothing, and says so" {
 	fast_lane
 	local before
@@ -60,6 +62,7 @@ teardown() { lab_end; }
 	run ! xdp show br0
 }
 
+# bats test_tags=host
 @test "the reason names the queues where they are what forbids native mode" {
 	requires ethtool
 	lab_bpffs
@@ -72,6 +75,7 @@ teardown() { lab_end; }
 	[[ $status == 0 && $output == *'generic, not native'* ]] || fail "$output"
 }
 
+# bats test_tags=host
 @test "--json is JSON" {
 	lab_bpffs
 	rules_load
@@ -82,6 +86,7 @@ teardown() { lab_end; }
 	[[ $(xdp detach --json veth-cl | jq -r .result) == detached ]]
 }
 
+# bats test_tags=host
 @test "two interfaces share maps, budgets and lists" {
 	fast_lane
 	ip -n "$LAB-gw" link add br0 type bridge
@@ -107,6 +112,7 @@ refuses() {
 	[[ ! -d $LAB_DIR/bpf/nftward ]] || [[ -z $(find "$LAB_DIR/bpf/nftward" -type f) ]] || fail "pins are left"
 }
 
+# bats test_tags=host
 @test "an interface that is not there, a missing table, a wrong word: one line, nothing attached" {
 	lab_bpffs
 	refuses 1 'api_protection is not loaded' attach veth-cl
@@ -125,6 +131,7 @@ refuses() {
 	refuses 2 'not known or lacks its value' attach --fast veth-cl
 }
 
+# bats test_tags=host
 @test "a limit in bytes, and one out of range, are refused by name" {
 	lab_bpffs
 	rules_rate xdp_syn_rate 'over 10 mbytes/second'
@@ -135,6 +142,7 @@ refuses() {
 	refuses 1 'limit xdp_syn_rate: rate and burst must be between' attach veth-cl
 }
 
+# bats test_tags=host
 @test "a folder that is on no bpffs is refused" {
 	rules_load
 	run in_ns gw "$NFTWARD_BUILDDIR/helpers/nftward" xdp attach veth-cl --pins "$LAB_DIR/nothere/nftward"
@@ -151,6 +159,7 @@ refuses() {
 	refuses 1 'veth-cl is a port of bridge br0' attach veth-cl
 }
 
+# bats test_tags=host
 @test "an interface that carries a foreign program is left alone" {
 	requires xdp-loader
 	lab_bpffs
@@ -211,8 +220,10 @@ exchanged() { # OPTION...
 }
 
 @test "a new version takes over between two packets: nothing leaks, nothing is counted twice, counters stay" { exchanged; }
+# bats test_tags=host
 @test "so it does attached exclusively" { exchanged --exclusive; }
 
+# bats test_tags=host
 @test "budgets outlive an exchange of the program" {
 	family 4
 	rules_rate xdp_packet_rate 'over 1/hour burst 30 packets'
@@ -242,6 +253,7 @@ blocked() {
 	[[ $(xdp show --json --top 1 | jq -r '.top[0].source') == "${KEY%::*}"* ]]
 }
 
+# bats test_tags=host
 @test "a blocked source ends in the driver and is named among those dropped most (IPv4)" { blocked 4; }
 @test "a blocked source ends in the driver and is named among those dropped most (IPv6)" { blocked 6; }
 
@@ -268,7 +280,9 @@ leaks() {
 	passed "new$1" 0
 }
 
+# bats test_tags=host
 @test "nothing of a blocked source passes, however it is wrapped (IPv4)" { leaks 4; }
+# bats test_tags=host
 @test "nothing of a blocked source passes, however it is wrapped (IPv6)" { leaks 6; }
 
 networks() {
@@ -291,7 +305,9 @@ networks() {
 	passed "new$1" 4 8
 }
 
+# bats test_tags=host
 @test "networks and ranges are blocked, their neighbours are not (IPv4)" { NEIGHBOUR=203.0.113.1 networks 4; }
+# bats test_tags=host
 @test "networks and ranges are blocked, their neighbours are not (IPv6)" { networks 6; }
 
 allowed() {
@@ -311,7 +327,9 @@ allowed() {
 	verdict drop_packet_rate 15
 }
 
+# bats test_tags=host
 @test "the allowlist wins over the blocklist and over every budget (IPv4)" { allowed 4; }
+# bats test_tags=host
 @test "the allowlist wins over the blocklist and over every budget (IPv6)" { allowed 6; }
 
 partner() {
@@ -328,7 +346,9 @@ partner() {
 	verdict drop_packet_rate 95
 }
 
+# bats test_tags=host
 @test "a partner has its larger budget on top (IPv4)" { partner 4; }
+# bats test_tags=host
 @test "a partner has its larger budget on top (IPv6)" { partner 6; }
 
 budgets() {
@@ -351,9 +371,12 @@ budgets() {
 	verdict drop_packet_rate 20
 }
 
+# bats test_tags=host
 @test "each source has its budgets, and a full-size packet is cheap (IPv4)" { budgets 4; }
+# bats test_tags=host
 @test "each source has its budgets, and a full-size packet is cheap (IPv6)" { budgets 6; }
 
+# bats test_tags=host
 @test "two addresses of one /64 share a budget" {
 	family 6
 	rules_rate xdp_packet_rate 'over 1/hour burst 10 packets'
@@ -364,6 +387,7 @@ budgets() {
 	verdict drop_packet_rate 2
 }
 
+# bats test_tags=host
 @test "in mode audit nothing is dropped, and what would be is counted" {
 	family 4
 	rules_set on_violation audit
@@ -431,11 +455,13 @@ upload() {
 	[[ $(xdp show --json | jq '[.verdicts | to_entries[] | select(.key | startswith("drop")) | .value.packets] | add') == 0 ]]
 }
 
+# bats test_tags=host
 @test "an upload of 50 MB and a download of 20 MB lose nothing (IPv4)" {
 	requires curl nginx
 	upload 4
 }
 
+# bats test_tags=host
 @test "an upload of 50 MB and a download of 20 MB lose nothing (IPv6)" {
 	requires curl nginx
 	upload 6

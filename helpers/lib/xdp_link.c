@@ -376,8 +376,11 @@ static int attach_shared(const struct interface *interface, const struct xdp_loa
 		err = (int)libxdp_get_error(program);
 	}
 	if (!err) {
-		err = xdp_program__attach(program, (int)interface->index,
-					  native ? XDP_MODE_NATIVE : XDP_MODE_SKB, 0);
+		/* libbpf sets the flag of section xdp.frags only when it loads, and libxdp asks before. */
+		err = xdp_program__set_xdp_frags_support(program, true);
+		if (!err)
+			err = xdp_program__attach(program, (int)interface->index,
+						  native ? XDP_MODE_NATIVE : XDP_MODE_SKB, 0);
 		xdp_program__close(program);
 	}
 	xdp_rate_limit__destroy(skeleton);
