@@ -74,6 +74,8 @@ watches() { systemctl -q is-active nftward-watch; }
 
 journal() { journalctl -qb -o cat -u "$UNIT" -u nftward-watch; }
 
+# Starts services.
+# bats test_tags=guest
 @test "the units attach, follow nftables through reload, stop and start, and detach, all in their sandbox" {
 	requires systemctl jq nft
 	[[ -n ${NFTWARD_GUEST:-} ]] || skip "starts services: runs in the guests only"

@@ -101,7 +101,7 @@ static int namespace_cookie(unsigned long long *ret)
 {
 	uint64_t cookie = 0;
 	socklen_t length = sizeof(cookie);
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), err = 0;
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), err = 0;
 
 	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &length))
 		err = -errno;
