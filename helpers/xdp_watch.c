@@ -81,14 +81,30 @@ static void maps_drop(struct watcher *watcher)
 	watcher->maps_id = 0;
 }
 
-/* Takes the pinned maps where they are others than before. They are pinned from before the first packet to the last interface. */
+/* The pins are there from before the first packet to the last interface, unless somebody removed them: then the programs are asked. */
+static int maps_find(const struct watcher *watcher, int ret_fd[XDP_MAPS])
+{
+	struct attached *list = NULL;
+	size_t length = 0;
+	int err = xdp_pins_get(&watcher->pins, ret_fd);
+
+	if (!err)
+		return 0;
+	err = attached_list(&list, &length, NULL);
+	if (!err)
+		err = length ? xdp_link_maps(&list[0].link, ret_fd, NULL) : -ENOENT;
+	free(list);
+	return err;
+}
+
+/* Takes the maps in use where they are others than before. */
 static void maps_look(struct watcher *watcher)
 {
 	struct errmsg error = { "" };
 	int fd[XDP_MAPS];
 	uint32_t id;
 
-	if (xdp_pins_get(&watcher->pins, fd)) {
+	if (maps_find(watcher, fd)) {
 		maps_drop(watcher);
 		say(watcher, "<6>", "no interface has the XDP program; waiting for one");
 		return;

@@ -223,6 +223,19 @@ promotion() {
 }
 
 # bats test_tags=host
+@test "a watcher needs no pins" {
+	family 4
+	fast_lane
+	rm -r "$LAB_DIR"/bpf/nftward/net-*
+	watching
+	in_ns gw nft add element inet api_protection blocklist "{ $CLIENT }"
+	lab_wait 4 dropped_in_xdp "$CLIENT"
+	xdp attach veth-cl 2>&1 | grep -q 'was attached'
+	[[ -e $(echo "$LAB_DIR"/bpf/nftward/net-*/blocklist) ]]
+	dropped_in_xdp "$CLIENT"
+}
+
+# bats test_tags=host
 @test "the program starts with the lists already in" {
 	family 4
 	lab_bpffs
