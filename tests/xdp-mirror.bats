@@ -76,6 +76,7 @@ promotion() {
 	promotion 6
 }
 
+# bats test_tags=host
 @test "where another program has the log group, promotions are found all the same, and it is said" {
 	requires crowd nginx tcpdump
 	family 4
@@ -107,6 +108,7 @@ promotion() {
 	[[ $(xdp show --json | jq .maps.blocklist.entries) == 1 ]]
 }
 
+# bats test_tags=host
 @test "a network ends in XDP when it ends in nft" {
 	family 6
 	fast_lane
@@ -118,6 +120,7 @@ promotion() {
 	lab_wait 5 gone
 }
 
+# bats test_tags=host
 @test "a changed port, list, rate or mode is in XDP after the load" {
 	family 4
 	fast_lane

@@ -46,6 +46,7 @@ teardown() { lab_end; }
 	[[ $(xdp show --json | jq '.interfaces[0].program_id') == "$before" ]]
 }
 
+# bats test_tags=host
 @test "generic is taken where the driver has no native XDP, with a line that says why" {
 	lab_bpffs
 	rules_load
@@ -151,6 +152,7 @@ refuses() {
 	[[ $status == 1 && $output == *'not an absolute path'* ]] || fail "$output"
 }
 
+# bats test_tags=host
 @test "a port of a bridge is refused, and the bridge is named" {
 	lab_bpffs
 	rules_load
@@ -408,6 +410,7 @@ budgets() {
 	passed others 60
 }
 
+# bats test_tags=host
 @test "what this host forwards to another is not limited" {
 	family 4
 	fast_lane

@@ -165,7 +165,7 @@ xdp_end() {
 # xdp_attached: in words, how nftward is at the gateway.
 xdp_attached() {
 	if [[ -n $XDP_BPFFS ]]; then
-		echo "nftward through libxdp's dispatcher, as its helper does it, the others directly"
+		echo "nftward as its helper does it, through libxdp's dispatcher where the kernel has one, the others directly"
 	else
 		echo "each directly"
 	fi
