@@ -101,14 +101,14 @@ attack_start() {
 			--count $((pps * $2)) --rate $pps >/dev/null
 		;;
 	volume | volume6)
-		local from=10.90.0.0/25 to=192.0.2.1
-		[[ $1 == volume ]] || from=2001:db8:190::/57 to=2001:db8::1
+		local from=10.90.0.0/29 to=192.0.2.1
+		[[ $1 == volume ]] || from=2001:db8:190::/61 to=2001:db8::1
 		# Frames that have no socket buffer get through a veth only to a receiver with GRO or an XDP program.
 		# Off first: after a program has gone, on alone changes nothing.
 		in_ns gw ethtool -K veth-at gro off
 		in_ns gw ethtool -K veth-at gro on
 		lab_start at "$NFTWARD_BUILDDIR/tests/lab/flood" --device veth-gw --mac "$LAB_AT_MAC" --from $from --to $to \
-			--seconds "$2" --rate $VOLUME_PPS --json >"$3"
+			--kind ack --seconds "$2" --rate $VOLUME_PPS --json >"$3"
 		;;
 	*)
 		attackers "$1" "$2" >"$LAB_DIR/attack.json"
