@@ -99,6 +99,18 @@ int maps_attached(const struct attached *list, size_t length, struct xdp_maps *r
 	return err;
 }
 
+/* From here on nobody else attaches, detaches or writes maps; and who has the program is known. */
+static int work_lock(struct work *work, const struct options *options, struct errmsg *reterr)
+{
+	int err = xdp_pins_open(&work->pins, options->pins, reterr);
+
+	if (!err)
+		err = xdp_pins_lock(&work->pins, reterr);
+	if (!err)
+		err = attached_list(&work->list, &work->list_length, reterr);
+	return err;
+}
+
 /* --- attach ---------------------------------------------------------------------------------- */
 
 static int interface_check(const struct interface *interface, struct errmsg *reterr)
@@ -334,11 +346,7 @@ int xdp_attach(const struct options *options, struct errmsg *reterr)
 	if (!err)
 		err = xdp_mirror_read(work.table, &work.mirror, reterr);
 	if (!err)
-		err = xdp_pins_open(&work.pins, options->pins, reterr);
-	if (!err)
-		err = xdp_pins_lock(&work.pins, reterr);
-	if (!err)
-		err = attached_list(&work.list, &work.list_length, reterr);
+		err = work_lock(&work, options, reterr);
 	if (!err)
 		err = load(&work, reterr);
 	if (!err)
@@ -365,11 +373,7 @@ int xdp_detach(const struct options *options, struct errmsg *reterr)
 	work_begin(&work);
 	err = interface_get(&interface, options->interface, reterr);
 	if (!err)
-		err = xdp_pins_open(&work.pins, options->pins, reterr);
-	if (!err)
-		err = xdp_pins_lock(&work.pins, reterr);
-	if (!err)
-		err = attached_list(&work.list, &work.list_length, reterr);
+		err = work_lock(&work, options, reterr);
 	if (err)
 		goto out;
 	found = attached_find(&work, interface.index);
@@ -401,11 +405,7 @@ int xdp_sync(const struct options *options, struct errmsg *reterr)
 	work_begin(&work);
 	err = nft_table_open(&work.table, reterr);
 	if (!err)
-		err = xdp_pins_open(&work.pins, options->pins, reterr);
-	if (!err)
-		err = xdp_pins_lock(&work.pins, reterr);
-	if (!err)
-		err = attached_list(&work.list, &work.list_length, reterr);
+		err = work_lock(&work, options, reterr);
 	if (!err)
 		err = maps_attached(work.list, work.list_length, &work.maps, reterr);
 	if (!err)
