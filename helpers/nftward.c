@@ -15,8 +15,14 @@ enum exit_code { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 /* In the order of the alphabet. */
 static const struct command {
 	const char *name, *description;
+	const char *program; /* whose verb the name is; NULL: a program of its own */
 } commands[] = {
-	{ "xdp", "attach, detach, show and mirror the rules' fast lane in the network driver" },
+	{ "block", "block addresses and networks", "blocklist" },
+	{ "blocked", "who is blocked, since when, until when and why", "blocklist" },
+	{ "blocklist", "load feeds; promote, watch, save and restore: what the units run", NULL },
+	{ "unblock", "let addresses and networks go", "blocklist" },
+	{ "xdp", "attach, detach, show and mirror the rules' fast lane in the network driver",
+	  NULL },
 };
 
 /*
@@ -50,11 +56,25 @@ static int program_find(const char *command, char ret_path[static PATH_MAX])
 	return -ENOENT;
 }
 
+static const char *program_of(const struct command *command)
+{
+	return command->program ? command->program : command->name;
+}
+
+static const struct command *command_find(const char *word)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (!strcmp(word, commands[i].name))
+			return &commands[i];
+	}
+	return NULL;
+}
+
 static bool installed(const struct command *command)
 {
 	char path[PATH_MAX];
 
-	return program_find(command->name, path) == 0;
+	return program_find(program_of(command), path) == 0;
 }
 
 /* A full disk behind a redirection is a failure like any other. */
@@ -83,18 +103,17 @@ static int usage(FILE *to)
 
 static int unknown(const char *word)
 {
+	const struct command *command = command_find(word);
 	const char *separator = " ";
 
 	if (*word == '-') {
 		fprintf(stderr, "nftward: there is no option '%s' (try --help)\n", word);
 		return EXIT_USAGE;
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
-		if (!strcmp(word, commands[i].name)) {
-			fprintf(stderr, "nftward: nftward-%s is not in %s: install nftward again\n",
-				word, PKGLIBEXECDIR);
-			return EXIT_FAILED;
-		}
+	if (command) {
+		fprintf(stderr, "nftward: nftward-%s is not in %s: install nftward again\n",
+			program_of(command), PKGLIBEXECDIR);
+		return EXIT_FAILED;
 	}
 	fprintf(stderr, "nftward: there is no command '%s'; there are:", word);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
@@ -107,13 +126,20 @@ static int unknown(const char *word)
 	return EXIT_USAGE;
 }
 
-/* argv[0] is the command; comes back only if it cannot be run. */
+/*
+ * argv[0] is the command, and argv[-1] may be written to: a verb of another program keeps its place behind that program's name.
+ * Comes back only if it cannot be run.
+ */
 static int run(char **argv)
 {
+	const struct command *command = command_find(argv[0]);
+	const char *program = command ? program_of(command) : argv[0];
 	char path[PATH_MAX];
 
-	if (program_find(argv[0], path) < 0)
+	if (program_find(program, path) < 0)
 		return unknown(argv[0]);
+	if (command && command->program)
+		argv--;
 	argv[0] = strrchr(path, '/') + 1;
 	execv(path, argv);
 	fprintf(stderr, "nftward: cannot run %s: %s\n", path, strerror(errno));
@@ -122,12 +148,12 @@ static int run(char **argv)
 
 static int help(int argc, char **argv)
 {
-	char option[] = "--help", *help_argv[] = { argv[0], option, NULL };
+	char option[] = "--help", *help_argv[] = { NULL, argv[0], option, NULL };
 
 	if (argc == 0)
 		return usage(stdout);
 	if (argc == 1)
-		return run(help_argv);
+		return run(help_argv + 1);
 	fputs("nftward: help takes one command\n", stderr);
 	return EXIT_USAGE;
 }

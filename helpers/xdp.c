@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// nftward-xdp: attaches the XDP program, shows what it does, keeps it a copy of the nft table. Options are here, the verbs in xdp_*.c.
+// nftward-xdp: attaches the XDP program, shows what it does, makes it a copy of the nft table. Options are here, the verbs in xdp_*.c.
 #include "xdp.h"
 
 #include <errno.h>
@@ -34,7 +34,6 @@ static const char usage_text[] =
 	"       nftward xdp detach [--json] IFACE\n"
 	"       nftward xdp show [--top N] [--json] [IFACE]\n"
 	"       nftward xdp sync [--json]\n"
-	"       nftward xdp watch\n"
 	"\n"
 	"  --mode MODE   native in the driver, generic behind it; auto (default) tries native first\n"
 	"  --exclusive   attach directly, sharing the interface with no other XDP program\n"
@@ -51,8 +50,10 @@ struct verb {
 };
 
 static const struct verb verbs[] = {
-	{ "attach", xdp_attach, 1, 1 }, { "detach", xdp_detach, 1, 1 }, { "show", xdp_show, 0, 1 },
-	{ "sync", xdp_sync, 0, 0 },	{ "watch", xdp_watch, 0, 0 },
+	{ "attach", xdp_attach, 1, 1 },
+	{ "detach", xdp_detach, 1, 1 },
+	{ "show", xdp_show, 0, 1 },
+	{ "sync", xdp_sync, 0, 0 },
 };
 
 /* Prints what is wrong with the command line. */
@@ -137,10 +138,10 @@ static int options_parse(int argc, char **argv, struct options *ret, const struc
 	if (err)
 		return err;
 	if (optind == argc)
-		return wrong("a verb is missing: attach, detach, show, sync or watch", NULL);
+		return wrong("a verb is missing: attach, detach, show or sync", NULL);
 	verb = verb_find(argv[optind]);
 	if (!verb)
-		return wrong("the verbs are attach, detach, show, sync and watch; there is no",
+		return wrong("the verbs are attach, detach, show and sync; there is no",
 			     argv[optind]);
 	options.verb = argv[optind++];
 	if (argc - optind < verb->interfaces_min)

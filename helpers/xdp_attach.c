@@ -12,6 +12,7 @@
 #include <jansson.h>
 #include <linux/if_arp.h>
 
+#include "lib/xdp_attached.h"
 #include "lib/xdp_mirror.h"
 #include "lib/xdp_pins.h"
 
@@ -26,7 +27,7 @@ struct work {
 	struct xdp_mirror mirror;
 	struct xdp_loaded *loaded;
 	struct xdp_maps maps;
-	struct attached *list;
+	struct xdp_attached *list;
 	size_t list_length;
 };
 
@@ -47,58 +48,6 @@ static void work_end(struct work *work)
 	nft_table_close(work->table);
 }
 
-/* --- who has it ------------------------------------------------------------------------------ */
-
-/*
- * attached_list - all interfaces of this network namespace that have our program.
- *
- * ret: freed with free. Asked of the interfaces themselves, so it is right whatever became of the pins.
- */
-int attached_list(struct attached **ret, size_t *ret_length, struct errmsg *reterr)
-{
-	struct if_nameindex *names = if_nameindex();
-	struct attached *list = NULL;
-	size_t length = 0, count = 0;
-
-	if (!names)
-		return errmsg_set(reterr, -errno, "cannot list the interfaces: %s",
-				  strerror(errno));
-	while (names[count].if_index)
-		count++;
-	list = calloc(count + 1, sizeof(*list));
-	for (size_t i = 0; i < count && list; i++) {
-		/* One that went away between the two questions is not attached. */
-		if (!interface_get(&list[length].interface, names[i].if_name, NULL) &&
-		    !xdp_link_find(&list[length].interface, &list[length].link, NULL))
-			length++;
-	}
-	if_freenameindex(names);
-	if (!list)
-		return errmsg_set(reterr, -ENOMEM, "out of memory");
-	*ret = list;
-	*ret_length = length;
-	return 0;
-}
-
-/* maps_attached - the maps that the attached programs share. Errors: -ENOENT nothing is attached; those of xdp_maps_open. */
-int maps_attached(const struct attached *list, size_t length, struct xdp_maps *ret,
-		  struct errmsg *reterr)
-{
-	int fd[XDP_MAPS], err;
-
-	if (!length)
-		return errmsg_set(
-			reterr, -ENOENT,
-			"no interface here has the XDP program: nftward xdp attach IFACE");
-	err = xdp_link_maps(&list[0].link, fd, reterr);
-	if (err)
-		return err;
-	err = xdp_maps_open(ret, fd, reterr);
-	for (int i = 0; i < XDP_MAPS; i++)
-		close(fd[i]);
-	return err;
-}
-
 /* From here on nobody else attaches, detaches or writes maps; and who has the program is known. */
 static int work_lock(struct work *work, const struct options *options, struct errmsg *reterr)
 {
@@ -107,7 +56,7 @@ static int work_lock(struct work *work, const struct options *options, struct er
 	if (!err)
 		err = xdp_pins_lock(&work->pins, reterr);
 	if (!err)
-		err = attached_list(&work->list, &work->list_length, reterr);
+		err = xdp_attached_list(&work->list, &work->list_length, reterr);
 	return err;
 }
 
@@ -158,7 +107,7 @@ static int load(struct work *work, struct errmsg *reterr)
 	if (work->mirror.hosts_max)
 		sizes.hosts = work->mirror.hosts_max + HOSTS_SPARE;
 	if (work->list_length) {
-		err = maps_attached(work->list, work->list_length, &work->maps, reterr);
+		err = xdp_attached_maps(work->list, work->list_length, &work->maps, reterr);
 		if (err)
 			return err;
 		found = true;
@@ -198,7 +147,7 @@ static int exchange(struct work *work, struct errmsg *reterr)
 	int err = 0;
 
 	for (size_t i = 0; i < work->list_length && !err; i++) {
-		const struct attached *one = &work->list[i];
+		const struct xdp_attached *one = &work->list[i];
 		struct xdp_attachment attachment = {
 			.mode = one->link.native ? XDP_MODE_ONLY_NATIVE : XDP_MODE_ONLY_GENERIC,
 		};
@@ -220,7 +169,7 @@ static int exchange(struct work *work, struct errmsg *reterr)
 	return err;
 }
 
-static struct attached *attached_find(const struct work *work, unsigned int interface)
+static struct xdp_attached *attached_find(const struct work *work, unsigned int interface)
 {
 	for (size_t i = 0; i < work->list_length; i++) {
 		if (work->list[i].interface.index == interface)
@@ -230,7 +179,7 @@ static struct attached *attached_find(const struct work *work, unsigned int inte
 }
 
 /* A program that sits alone where nobody asked for that stays: taking it off to share would leave a gap. */
-static bool as_wanted(const struct attached *found, const struct options *options)
+static bool as_wanted(const struct xdp_attached *found, const struct options *options)
 {
 	return found->link.exclusive >= options->exclusive &&
 	       (options->mode == XDP_MODE_AUTO ||
@@ -302,7 +251,7 @@ static int attach_to(struct work *work, const struct options *options,
 {
 	struct xdp_attachment attachment = { .mode = options->mode,
 					     .exclusive = options->exclusive };
-	struct attached *found = attached_find(work, interface->index);
+	struct xdp_attached *found = attached_find(work, interface->index);
 	const char *what = "attached";
 	int err = 0;
 
@@ -365,7 +314,7 @@ int xdp_attach(const struct options *options, struct errmsg *reterr)
 /* xdp_detach - the verb detach; with the last interface the maps go. */
 int xdp_detach(const struct options *options, struct errmsg *reterr)
 {
-	struct attached *found;
+	struct xdp_attached *found;
 	struct interface interface;
 	struct work work;
 	int err;
@@ -407,7 +356,7 @@ int xdp_sync(const struct options *options, struct errmsg *reterr)
 	if (!err)
 		err = work_lock(&work, options, reterr);
 	if (!err)
-		err = maps_attached(work.list, work.list_length, &work.maps, reterr);
+		err = xdp_attached_maps(work.list, work.list_length, &work.maps, reterr);
 	if (!err)
 		err = xdp_mirror_read(work.table, &work.mirror, reterr);
 	if (!err)

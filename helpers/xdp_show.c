@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <jansson.h>
 
+#include "lib/xdp_attached.h"
 #include "lib/xdp_mirror.h"
 #include "lib/xdp_pins.h"
 
@@ -52,7 +53,7 @@ static json_t *source_json(uint64_t source)
 
 /* --- gather: everything goes into one JSON object, and the text is printed from it ------------------ */
 
-static json_t *interfaces_json(const struct attached *list, size_t length, const char *only)
+static json_t *interfaces_json(const struct xdp_attached *list, size_t length, const char *only)
 {
 	json_t *array = json_array();
 
@@ -164,12 +165,12 @@ static json_t *nft_json(struct xdp_maps *maps, struct errmsg *reterr)
 	return object;
 }
 
-static int gather(const struct options *options, const struct attached *list, size_t length,
+static int gather(const struct options *options, const struct xdp_attached *list, size_t length,
 		  json_t **ret, struct errmsg *reterr)
 {
 	json_t *object = json_object();
 	struct xdp_maps maps;
-	int err = maps_attached(list, length, &maps, reterr);
+	int err = xdp_attached_maps(list, length, &maps, reterr);
 
 	if (err) {
 		json_decref(object);
@@ -273,7 +274,7 @@ static void print(json_t *object)
 /* xdp_show - the verb show. That nothing is attached is a failure; that nft differs is not. */
 int xdp_show(const struct options *options, struct errmsg *reterr)
 {
-	struct attached *list = NULL;
+	struct xdp_attached *list = NULL;
 	struct interface interface;
 	struct xdp_pins pins;
 	struct xdp_link link;
@@ -291,7 +292,7 @@ int xdp_show(const struct options *options, struct errmsg *reterr)
 			err = xdp_link_find(&interface, &link, reterr);
 	}
 	if (!err)
-		err = attached_list(&list, &length, reterr);
+		err = xdp_attached_list(&list, &length, reterr);
 	if (!err)
 		err = gather(options, list, length, &object, reterr);
 	if (!err && options->json) {

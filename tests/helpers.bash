@@ -25,6 +25,7 @@ requires() {
 			[[ -x $NFTWARD_BUILDDIR/helpers/nftward-xdp ]] || skip "helpers/nftward-xdp is not built: make"
 			grep -qw bpf /proc/filesystems || skip "the kernel has no bpffs"
 			;;
+		blocklist) [[ -x $NFTWARD_BUILDDIR/helpers/nftward-blocklist ]] || skip "helpers/nftward-blocklist is not built: make" ;;
 		crowd) [[ -x $NFTWARD_BUILDDIR/tests/lab/crowd ]] || skip "tests/lab/crowd is not built: install libcurl4-openssl-dev libjansson-dev" ;;
 		host) [[ -z ${NFTWARD_GUEST:-} ]] || skip "is run on the host, not in a guest" ;;
 		*) command -v "$what" >/dev/null || skip "$what is not installed" ;;

@@ -7,10 +7,11 @@ load helpers
 # What systemd-analyze security may give a unit at most, of 100.
 EXPOSURE_MAX=20
 
-UNITS=(nftward-watch.service nftward-xdp@.service)
+UNITS=(nftward-watch.service nftward-xdp@.service nftward-restore.service nftables-blocklist.service)
+TIMER=nftables-blocklist.timer
 
 setup() {
-	DEVICE=
+	DEVICE='' UNIT='' STARTED=''
 	if [[ -n ${NFTWARD_GUEST:-} ]]; then
 		ROOT=$NFTWARD_BUILDDIR/root
 	else
@@ -26,9 +27,11 @@ setup() {
 }
 
 teardown() {
-	[[ -n $DEVICE ]] || return 0
-	systemctl stop "$UNIT" nftward-watch nftables || true
-	ip link del "$DEVICE"
+	[[ -n $STARTED ]] || return 0
+	systemctl stop "$TIMER" ${UNIT:+"$UNIT"} nftward-watch nftward-restore nftables || true
+	[[ -z $DEVICE ]] || ip link del "$DEVICE"
+	rm -rf /var/lib/nftward /var/log/nftables-violations.log
+	lab_end
 	# Other tests must not find in /etc the rules that they look for.
 	(cd "$ROOT" && find . -type f -print0) | (cd / && xargs -0 rm -f)
 	systemctl daemon-reload
@@ -42,11 +45,12 @@ teardown() {
 	program=$(find "$ROOT" -path '*/sbin/nftward')
 	[[ -x $program ]]
 	for unit in "${UNITS[@]}"; do
-		grep -q '^ExecStart=/[^@]*/sbin/nftward xdp [a-z]' "$FOLDER/$unit" || fail "$unit runs nothing"
+		grep -qE '^ExecStart=/[^@]*/sbin/nftward (xdp|blocklist) [a-z]' "$FOLDER/$unit" || fail "$unit runs nothing"
 		sed "s|${program#"$ROOT"}|$program|" "$FOLDER/$unit" >"$BATS_TEST_TMPDIR/units/$unit"
 	done
+	cp "$FOLDER/$TIMER" "$BATS_TEST_TMPDIR/units"
 	cd "$BATS_TEST_TMPDIR/units"
-	for unit in "${UNITS[@]}"; do
+	for unit in "${UNITS[@]}" "$TIMER"; do
 		run systemd-analyze verify --man=no "./$unit"
 		[[ $status == 0 && -z $output ]] || fail "$unit: $output"
 	done
@@ -72,7 +76,19 @@ shows() { nftward xdp show --json | jq -e "$1" >/dev/null; }
 
 watches() { systemctl -q is-active nftward-watch; }
 
-journal() { journalctl -qb -o cat -u "$UNIT" -u nftward-watch; }
+journal() { journalctl -qb -o cat ${UNIT:+-u "$UNIT"} -u nftward-watch -u nftward-restore -u nftables-blocklist; }
+
+# installed: what make install gives is on this machine.
+installed() {
+	STARTED=1
+	# A folder of the payload may be a link in the guest, as /lib is.
+	tar -C "$ROOT" -cf - . | tar -C / --keep-directory-symlink -xf -
+	printf 'flush ruleset\ninclude "/etc/nftables/api-protection.nft"\n' >/etc/nftables.conf
+	systemctl daemon-reload
+	systemctl start nftables
+}
+
+complaints() { grep -E 'denied|not permitted|SIGSYS|Failed|restart counter|cannot' <(journal); }
 
 # Starts services.
 # bats test_tags=guest
@@ -81,11 +97,7 @@ journal() { journalctl -qb -o cat -u "$UNIT" -u nftward-watch; }
 	[[ -n ${NFTWARD_GUEST:-} ]] || skip "starts services: runs in the guests only"
 	# The unit's name and the interface's differ.
 	DEVICE=up-0 UNIT=$(systemd-escape --template=nftward-xdp@.service up-0)
-	# A folder of the payload may be a link in the guest, as /lib is.
-	tar -C "$ROOT" -cf - . | tar -C / --keep-directory-symlink -xf -
-	printf 'flush ruleset\ninclude "/etc/nftables/api-protection.nft"\n' >/etc/nftables.conf
-	systemctl daemon-reload
-	systemctl start nftables
+	installed
 	ip link add "$DEVICE" type veth peer name down-0
 	ip link set "$DEVICE" up
 	ip link set down-0 up
@@ -109,5 +121,53 @@ journal() { journalctl -qb -o cat -u "$UNIT" -u nftward-watch; }
 
 	systemctl stop "$UNIT"
 	run ! attached
-	run ! grep -E 'denied|not permitted|SIGSYS|Failed|restart counter' <(journal)
+	run ! complaints
+}
+
+blocks() { nft get element inet api_protection blocklist "{ $1 }" >/dev/null 2>&1; }
+
+# bats test_tags=guest
+@test "who is blocked stays so over a reload, a restart and a stop of nftables, and the logs convict, all in their sandbox" {
+	requires systemctl jq nft crowd nginx
+	[[ -n ${NFTWARD_GUEST:-} ]] || skip "starts services: runs in the guests only"
+	installed
+	systemctl start nftward-restore nftward-watch || fail "$(journal)"
+	nftward block 192.0.2.99 --for 2h >/dev/null
+	blocks 192.0.2.99
+	systemctl reload nftables
+	lab_wait 5 blocks 192.0.2.99 || fail "not after a reload: $(journal)"
+	systemctl stop nftward-watch
+	systemctl restart nftables
+	lab_wait 5 blocks 192.0.2.99 || fail "not after a restart: $(journal)"
+	# As at shutdown and boot: what the rules did meanwhile is saved, the time goes on, and nothing else remembers it.
+	nft add element inet api_protection blocklist '{ 192.0.2.98 timeout 1h, 192.0.2.97 timeout 1s }'
+	systemctl stop nftables
+	run ! nft list table inet api_protection
+	jq -es '[.[] | select(.address == "192.0.2.98")] | length == 1' /var/lib/nftward/blocklist.json >/dev/null
+	systemctl start nftables nftward-restore
+	lab_wait 5 blocks 192.0.2.98 || fail "not after a start: $(journal)"
+	blocks 192.0.2.99
+	gone() { ! blocks 192.0.2.97; }
+	lab_wait 3 gone
+
+	# The kernel's own log, through journald: requests over the limit block, a flood of forged SYNs does not.
+	guarded
+	family 4
+	rules_set on_repeat keep
+	rules_rate ip_rate_limit '5/second burst 10 packets'
+	rules_rate syn_flood '5/second burst 10 packets'
+	rules_load
+	gateway_start
+	packets --from "$INNOCENT" --count 2000
+	crowd "{\"sources\": [\"$CLIENT\"], \"clients\": 4, \"rate\": 0}" 3
+	between 1 "$(dmesg | grep -c "API-050 .*SRC=$INNOCENT ")" 100 "lines about the forged flood"
+	convicted() { systemctl start nftables-blocklist && blocks "$CLIENT"; }
+	lab_wait 5 convicted || fail "$(journal)"
+	run ! blocks "$INNOCENT"
+	nftward blocked "$CLIENT" --json | jq -e '.by == "log" and .rule == "API-080" and .evidence >= 5' >/dev/null
+	journalctl -qb -o cat MESSAGE_ID=2d82d9a351f74cf686a6845774a5e928 NFTWARD_ADDRESS="$CLIENT" | grep -q "$CLIENT"
+	grep -q " BLOCKED $CLIENT " /var/log/nftables-violations.log
+	systemctl start "$TIMER"
+	systemctl list-timers --no-pager | grep -q nftables-blocklist
+	run ! complaints
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The XDP maps are a copy of the nft table: nftward xdp sync once, nftward xdp watch at every change.
+# The XDP maps are a copy of the nft table: nftward xdp sync once, nftward blocklist watch at every change.
 # What has the tag host says the same under every kernel, and is not run in the guests of tests/vm.
 
 load helpers
@@ -12,13 +12,7 @@ setup() {
 
 teardown() { lab_end; }
 
-# watching: the watcher runs and has made its first copy; what it says is in watch.log.
-watching() {
-	# The pid must be the watcher's own: killing the front end alone would leave it.
-	lab_start gw "$NFTWARD_BUILDDIR/helpers/nftward-xdp" watch --pins "$LAB_DIR/bpf/nftward" 2>"$LAB_DIR/watch.log"
-	WATCHER=$LAB_PID
-	lab_wait 5 test -s "$LAB_DIR/watch.log"
-}
+watching() { blocklist_watch 'lab_start gw'; }
 
 # dropped_in_xdp SOURCE: whether one packet of it ends there.
 dropped_in_xdp() {
@@ -203,7 +197,6 @@ promotion() {
 	in_ns gw nft add element inet api_protection blocklist "{ $NEIGHBOUR }"
 	dropped_in_xdp "$CLIENT"
 	passes_xdp "$NEIGHBOUR"
-	: >"$LAB_DIR/watch.log"
 	watching
 	lab_wait 2 dropped_in_xdp "$NEIGHBOUR"
 }

@@ -157,6 +157,7 @@ struct element {
 	const uint8_t *key_end;
 	size_t key_bytes;
 	uint64_t until_ns;
+	uint64_t timeout_ms;
 	bool interval_end;
 };
 
@@ -209,6 +210,10 @@ static bool element_parse(struct element *ret, const struct nlattr *nest, uint64
 				ret->interval_end = ntohl(mnl_attr_get_u32(attribute)) &
 						    NFT_SET_ELEM_INTERVAL_END;
 			break;
+		case NFTA_SET_ELEM_TIMEOUT:
+			if (mnl_attr_validate(attribute, MNL_TYPE_U64) >= 0)
+				ret->timeout_ms = be64toh(mnl_attr_get_u64(attribute));
+			break;
 		case NFTA_SET_ELEM_EXPIRATION:
 			if (mnl_attr_validate(attribute, MNL_TYPE_U64) >= 0)
 				ret->until_ns =
@@ -239,6 +244,7 @@ static int set_append(struct nft_set *set, const struct element *element)
 	memcpy(range->first, element->key, element->key_bytes);
 	memcpy(range->last, element->key_end ? element->key_end : element->key, element->key_bytes);
 	range->until_ns = element->until_ns;
+	range->timeout_ms = element->timeout_ms;
 	set->key_bytes = element->key_bytes;
 	return 0;
 }
@@ -435,6 +441,55 @@ int nft_table_element(struct nft_table *table, const char *name, const void *key
 		     0;
 }
 
+struct limit_object {
+	struct nft_limit limit;
+	uint32_t type;
+};
+
+static void limit_data(struct limit_object *object, const struct nlattr *nest)
+{
+	struct nlattr *attribute;
+
+	mnl_attr_for_each_nested(attribute, nest)
+	{
+		switch (mnl_attr_get_type(attribute)) {
+		case NFTA_LIMIT_RATE:
+			object->limit.packets = be64toh(mnl_attr_get_u64(attribute));
+			break;
+		case NFTA_LIMIT_UNIT:
+			object->limit.per_seconds = be64toh(mnl_attr_get_u64(attribute));
+			break;
+		case NFTA_LIMIT_BURST:
+			object->limit.burst = ntohl(mnl_attr_get_u32(attribute));
+			break;
+		case NFTA_LIMIT_TYPE:
+			object->type = ntohl(mnl_attr_get_u32(attribute));
+			break;
+		}
+	}
+}
+
+/* A meter's own limit: the one expression of the set. */
+static void expression_limit(struct nft_limit *ret, const struct nlattr *nest)
+{
+	struct limit_object object = { 0 };
+	const struct nlattr *data = NULL;
+	struct nlattr *attribute;
+	bool limit = false;
+
+	mnl_attr_for_each_nested(attribute, nest)
+	{
+		if (mnl_attr_get_type(attribute) == NFTA_EXPR_NAME)
+			limit = !strcmp(mnl_attr_get_str(attribute), "limit");
+		else if (mnl_attr_get_type(attribute) == NFTA_EXPR_DATA)
+			data = attribute;
+	}
+	if (!limit || !data)
+		return;
+	limit_data(&object, data);
+	*ret = object.limit;
+}
+
 static int about_message(const struct nlmsghdr *header, void *data)
 {
 	struct nft_set_about *about = data;
@@ -448,6 +503,9 @@ static int about_message(const struct nlmsghdr *header, void *data)
 			break;
 		case NFTA_SET_TIMEOUT:
 			about->timeout_ms = be64toh(mnl_attr_get_u64(attribute));
+			break;
+		case NFTA_SET_EXPR:
+			expression_limit(&about->limit, attribute);
 			break;
 		case NFTA_SET_DESC:
 			mnl_attr_for_each_nested(nested, attribute)
@@ -479,34 +537,6 @@ int nft_table_set_about(struct nft_table *table, const char *name, struct nft_se
 }
 
 /* --- limits ---------------------------------------------------------------------------------- */
-
-struct limit_object {
-	struct nft_limit limit;
-	uint32_t type;
-};
-
-static void limit_data(struct limit_object *object, const struct nlattr *nest)
-{
-	struct nlattr *attribute;
-
-	mnl_attr_for_each_nested(attribute, nest)
-	{
-		switch (mnl_attr_get_type(attribute)) {
-		case NFTA_LIMIT_RATE:
-			object->limit.packets = be64toh(mnl_attr_get_u64(attribute));
-			break;
-		case NFTA_LIMIT_UNIT:
-			object->limit.per_seconds = be64toh(mnl_attr_get_u64(attribute));
-			break;
-		case NFTA_LIMIT_BURST:
-			object->limit.burst = ntohl(mnl_attr_get_u32(attribute));
-			break;
-		case NFTA_LIMIT_TYPE:
-			object->type = ntohl(mnl_attr_get_u32(attribute));
-			break;
-		}
-	}
-}
 
 static int limit_message(const struct nlmsghdr *header, void *data)
 {
@@ -606,6 +636,23 @@ static int mode_message(const struct nlmsghdr *header, void *data)
 	return MNL_CB_OK;
 }
 
+/* The chain that another one, of one rule, goes to; "" where it has no rule. */
+static int chain_target(struct nft_table *table, const char *name, char ret[CHAIN_NAME_MAX],
+			struct errmsg *reterr)
+{
+	int err = -EINTR;
+
+	for (int i = 0; i < DUMP_TRIES && err == -EINTR; i++) {
+		struct nlmsghdr *header = request(table, NFT_MSG_GETRULE, NLM_F_DUMP);
+
+		ret[0] = '\0';
+		mnl_attr_put_strz(header, NFTA_RULE_TABLE, NFT_TABLE_NAME);
+		mnl_attr_put_strz(header, NFTA_RULE_CHAIN, name);
+		err = talk(table, header, mode_message, ret);
+	}
+	return err ? failed(err, "chain", name, reterr) : 0;
+}
+
 /*
  * nft_table_mode - where chain over_verdict goes to: the one rule that says what happens to a packet over a limit.
  *
@@ -614,19 +661,11 @@ static int mode_message(const struct nlmsghdr *header, void *data)
  */
 int nft_table_mode(struct nft_table *table, enum nft_mode *ret, struct errmsg *reterr)
 {
-	char chain[CHAIN_NAME_MAX] = "";
-	int err = -EINTR;
+	char chain[CHAIN_NAME_MAX];
+	int err = chain_target(table, MODE_CHAIN, chain, reterr);
 
-	for (int i = 0; i < DUMP_TRIES && err == -EINTR; i++) {
-		struct nlmsghdr *header = request(table, NFT_MSG_GETRULE, NLM_F_DUMP);
-
-		chain[0] = '\0';
-		mnl_attr_put_strz(header, NFTA_RULE_TABLE, NFT_TABLE_NAME);
-		mnl_attr_put_strz(header, NFTA_RULE_CHAIN, MODE_CHAIN);
-		err = talk(table, header, mode_message, chain);
-	}
 	if (err)
-		return failed(err, "chain", MODE_CHAIN, reterr);
+		return err;
 	if (!chain[0])
 		*ret = NFT_MODE_OFF;
 	else if (!strcmp(chain, "enforce"))
@@ -638,4 +677,19 @@ int nft_table_mode(struct nft_table *table, enum nft_mode *ret, struct errmsg *r
 			reterr, -EINVAL,
 			"on_violation is '%s'; set it to enforce or audit in settings.nft", chain);
 	return 0;
+}
+
+/*
+ * nft_table_promotes - whether repeated violations reach the blocklist: on_repeat, which chain repeated goes to, is not keep.
+ *
+ * Errors: -ENOENT no such table; -EPERM.
+ */
+int nft_table_promotes(struct nft_table *table, bool *ret, struct errmsg *reterr)
+{
+	char chain[CHAIN_NAME_MAX];
+	int err = chain_target(table, "repeated", chain, reterr);
+
+	if (!err)
+		*ret = strcmp(chain, "keep") != 0;
+	return err;
 }

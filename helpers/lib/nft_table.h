@@ -24,6 +24,7 @@ struct nft_range {
 	uint8_t first[16];
 	uint8_t last[16];
 	uint64_t until_ns; /* CLOCK_MONOTONIC; NFT_RANGE_FOREVER without a timeout */
+	uint64_t timeout_ms; /* its own; 0 where it is the set's, before Linux 6.12 not always */
 };
 #define NFT_RANGE_FOREVER UINT64_MAX
 
@@ -33,10 +34,18 @@ struct nft_set {
 	size_t key_bytes;
 };
 
+/* So many packets in so many seconds. */
+struct nft_limit {
+	uint64_t packets;
+	uint64_t per_seconds;
+	uint32_t burst;
+};
+
 struct nft_set_about {
 	uint32_t size; /* elements; 0 is no limit */
 	uint64_t timeout_ms; /* of an element that names none; 0 is for ever */
 	bool interval;
+	struct nft_limit limit; /* that each element has; zeros where it has none */
 };
 
 int nft_table_set(struct nft_table *table, const char *name, struct nft_set *ret,
@@ -53,12 +62,6 @@ int nft_set_parse(struct nft_set *ret, const struct nlattr *nest);
 
 /* --- limits and mode */
 
-struct nft_limit {
-	uint64_t packets;
-	uint64_t per_seconds;
-	uint32_t burst;
-};
-
 int nft_table_limit(struct nft_table *table, const char *name, struct nft_limit *ret,
 		    struct errmsg *reterr);
 
@@ -69,5 +72,6 @@ enum nft_mode {
 };
 
 int nft_table_mode(struct nft_table *table, enum nft_mode *ret, struct errmsg *reterr);
+int nft_table_promotes(struct nft_table *table, bool *ret, struct errmsg *reterr);
 
 #endif

@@ -6,5 +6,6 @@
 #include <stdint.h>
 
 int parse_number(const char *word, uint64_t min, uint64_t max, uint64_t *ret);
+int parse_duration(const char *word, uint64_t max_s, uint64_t *ret_s);
 
 #endif

@@ -85,6 +85,28 @@ lab_bpffs() {
 # xdp WORD...: nftward xdp on the gateway.
 xdp() { in_ns gw "$NFTWARD_BUILDDIR/helpers/nftward" xdp "$@" --pins "$LAB_DIR/bpf/nftward"; }
 
+# blocklist_options: the lab's own memory, beside pins that may not be there.
+blocklist_options() { printf '%s\n' --state "$LAB_DIR/state" --violations "$LAB_DIR/violations.log" --pins "$LAB_DIR/bpf/nftward"; }
+
+# blocklist VERB...: nftward blocklist on the gateway.
+blocklist() {
+	local options
+	mapfile -t options < <(blocklist_options)
+	in_ns gw "$NFTWARD_BUILDDIR/helpers/nftward-blocklist" "$@" "${options[@]}"
+}
+
+# blocklist_watch START OPTION...: the watcher, begun with START gw or what does the same; its words are in watch.log, its pid in WATCHER.
+blocklist_watch() {
+	local options start=$1
+	shift
+	mapfile -t options < <(blocklist_options)
+	: >"$LAB_DIR/watch.log"
+	# The pid must be the watcher's own: killing the front end alone would leave it.
+	$start "$NFTWARD_BUILDDIR/helpers/nftward-blocklist" watch "${options[@]}" "$@" 2>>"$LAB_DIR/watch.log"
+	WATCHER=$LAB_PID
+	lab_wait 5 test -s "$LAB_DIR/watch.log"
+}
+
 # lab_mac NAME DEVICE: its address.
 lab_mac() { ip -n "$LAB-$1" -j link show dev "$2" | jq -r '.[0].address'; }
 

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Decides who is blocked, for how long, and brings it into force: here the transaction around it.
+//
+// Sets first, then memory: a process that dies in between leaves an element that nobody remembers, and the next one takes that over.
+// The other way round it would leave somebody who is not blocked and believed to be.
+#include "bans_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SUBNETS_BYTES (4 << 20)
+
+/* --- open --------------------------------------------------------------------------------------- */
+
+/*
+ * bans_open - in the network namespace that the caller is in.
+ *
+ * options: not copied. ret: freed with bans_close. Errors: what sockets, folders and files say.
+ */
+int bans_open(struct bans **ret, const struct bans_options *options, struct errmsg *reterr)
+{
+	struct bans *bans = calloc(1, sizeof(*bans));
+	int err;
+
+	if (!bans)
+		return errmsg_set(reterr, -ENOMEM, "out of memory");
+	bans->options = *options;
+	err = nft_table_open(&bans->table, reterr);
+	if (!err)
+		err = nft_batch_open(&bans->batch, reterr);
+	if (!err)
+		err = ledger_open(&bans->ledger, options->state, reterr);
+	if (!err)
+		err = record_open(&bans->log, options->violations, reterr);
+	if (err) {
+		bans_close(bans);
+		return err;
+	}
+	*ret = bans;
+	return 0;
+}
+
+struct bans *bans_close(struct bans *bans)
+{
+	if (!bans)
+		return NULL;
+	offenders_close(bans->subnets);
+	record_close(bans->log);
+	protected_free(&bans->protected);
+	feeds_free(&bans->feeds);
+	timed_ranges_free(&bans->told);
+	free(bans->changes);
+	ledger_close(bans->ledger);
+	nft_batch_close(bans->batch);
+	nft_table_close(bans->table);
+	free(bans);
+	return NULL;
+}
+
+int64_t bans_now_ms(const struct bans *bans)
+{
+	return bans->clock.real_ms;
+}
+
+/* bans_first_s - how long the rules block, and so a first offence: the timeout of set blocklist. */
+int64_t bans_first_s(const struct bans *bans)
+{
+	return (int64_t)(bans->about[BLOCKED_HOSTS].timeout_ms / 1000);
+}
+
+struct ledger *bans_ledger(const struct bans *bans)
+{
+	return bans->ledger;
+}
+
+const struct feeds *bans_feeds(const struct bans *bans)
+{
+	return &bans->feeds;
+}
+
+struct nft_table *bans_table(const struct bans *bans)
+{
+	return bans->table;
+}
+
+/* bans_mode - of the table, as of the last bans_begin. */
+enum nft_mode bans_mode(const struct bans *bans)
+{
+	return bans->mode;
+}
+
+/* --- begin -------------------------------------------------------------------------------------- */
+
+/* The count of blocks in each network. Made anew when the limit has been edited. */
+static int subnets_make(struct bans *bans, struct errmsg *reterr)
+{
+	struct nft_limit limit;
+	int err = nft_table_limit(bans->table, "block_threshold_subnet", &limit, NULL);
+
+	/* Rules of an older version have no such limit: networks are not blocked then. */
+	if (err || !limit.packets || limit.packets > OFFENDERS_THRESHOLD_MAX) {
+		bans->subnets = offenders_close(bans->subnets);
+		return 0;
+	}
+	if (bans->subnets && limit.packets == bans->subnets_limit.packets &&
+	    limit.per_seconds == bans->subnets_limit.per_seconds)
+		return 0;
+	bans->subnets = offenders_close(bans->subnets);
+	err = offenders_open(&bans->subnets, (unsigned int)limit.packets,
+			     limit.per_seconds * 1000000, SUBNETS_BYTES);
+	if (err)
+		return errmsg_set(reterr, err, "out of memory");
+	bans->subnets_limit = limit;
+	bans->subnets_ms = bans->clock.real_ms - (int64_t)limit.per_seconds * 1000;
+	return 0;
+}
+
+/* What this process or another one has blocked since the last time. */
+static int subnets_count(struct bans *bans, struct errmsg *reterr)
+{
+	const int64_t from_ms = bans->subnets_ms;
+	const size_t length = bans->subnets ? ledger_length(bans->ledger) : 0;
+	int err = 0;
+
+	bans->subnets_ms = bans->clock.real_ms;
+	for (size_t i = 0; i < length && !err; i++) {
+		const struct ledger_record *record = ledger_at(bans->ledger, i);
+		const struct prefix client = record->prefix;
+
+		if (record->evidence && !record->lifted && record->since_ms > from_ms &&
+		    prefix_is_client(&client))
+			err = bans_subnet_offend(bans, &client, record->since_ms);
+	}
+	return err ? errmsg_set(reterr, err, "out of memory") : 0;
+}
+
+/* bans_table_look - how the sets are declared and in which mode the table is. Errors: -ENOENT it is not loaded; -EPERM. */
+int bans_table_look(struct bans *bans, struct errmsg *reterr)
+{
+	int err = 0;
+
+	for (int i = 0; i < BLOCKED_SETS && !err; i++)
+		err = nft_table_set_about(bans->table, blocked_sets[i].name, &bans->about[i],
+					  reterr);
+	if (!err)
+		err = nft_table_mode(bans->table, &bans->mode, reterr);
+	return err;
+}
+
+/*
+ * bans_begin - takes the lock and looks at everything that decisions need.
+ *
+ * Ended by bans_commit or bans_cancel. retwarning: something that was set aside, or "". Errors: -ENOENT the table is not loaded;
+ * those of the parts. Nothing is locked then.
+ */
+int bans_begin(struct bans *bans, struct errmsg *reterr, struct errmsg *retwarning)
+{
+	int err = ledger_lock(bans->ledger, reterr, retwarning);
+
+	if (err)
+		return err;
+	bans->clock = blocked_clock_now();
+	err = bans_table_look(bans, reterr);
+	if (!err)
+		err = feeds_read(&bans->feeds, bans->options.state, reterr, retwarning);
+	if (!err) {
+		protected_free(&bans->protected);
+		err = protected_read(&bans->protected, bans->table, reterr);
+	}
+	if (!err)
+		err = subnets_make(bans, reterr);
+	if (!err)
+		err = subnets_count(bans, reterr);
+	if (err)
+		bans_cancel(bans);
+	return err;
+}
+
+static void transaction_end(struct bans *bans)
+{
+	bans->changes_length = 0;
+	bans->feed = NULL;
+	bans->feed_removed = NULL;
+	ledger_unlock(bans->ledger);
+}
+
+/* bans_cancel - nothing was decided. */
+void bans_cancel(struct bans *bans)
+{
+	if (bans->changes_length)
+		ledger_discard(bans->ledger);
+	transaction_end(bans);
+}
+
+/* --- end ---------------------------------------------------------------------------------------- */
+
+static int feed_remember(struct bans *bans, struct errmsg *reterr)
+{
+	if (bans->feed_removed)
+		return feed_remove(bans->options.state, bans->feed_removed, reterr);
+	return bans->feed ? feed_write(bans->options.state, bans->feed, reterr) : 0;
+}
+
+/* The sets are as they should be; what is left can fail without harm to that. */
+static int follow_up(struct bans *bans, struct errmsg *reterr, struct errmsg *retwarning)
+{
+	struct errmsg error = { "" };
+	int err = ledger_write(bans->ledger, bans->clock.real_ms, reterr);
+
+	if (!err)
+		err = feed_remember(bans, reterr);
+	bans_told(bans);
+	if (bans_follow(bans, &error))
+		errmsg_set(retwarning, 0, "%s; ignoring", error.text);
+	transaction_end(bans);
+	return err;
+}
+
+static bool few_hosts(const struct bans *bans)
+{
+	if (bans->feed || bans->feed_removed || bans->changes_length > ONE_BY_ONE_MAX)
+		return false;
+	for (size_t i = 0; i < bans->changes_length; i++) {
+		if (!prefix_is_client(&bans->changes[i].prefix))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * bans_commit - brings all decisions into force, or none, and ends the transaction.
+ *
+ * retwarning: what failed without harm to the block, such as the violations file; "" if nothing did.
+ * Errors: -ENOSPC, -ENFILE a set is too small; -EPERM; -ENOENT the table went away: then nothing has changed. Those of ledger_write
+ * and feed_write: it is in force and not remembered.
+ */
+int bans_commit(struct bans *bans, struct errmsg *reterr, struct errmsg *retwarning)
+{
+	struct bans_report report = { 0 };
+	int err;
+
+	retwarning->text[0] = '\0';
+	err = few_hosts(bans) ? bans_bring_changes(bans, reterr) :
+				bans_bring_all(bans, BANS_AS_NFT, &report, reterr);
+	if (err) {
+		bans_cancel(bans);
+		return err;
+	}
+	return follow_up(bans, reterr, retwarning);
+}
+
+/*
+ * bans_reconcile - takes over what is in the sets only, and puts into the sets what is in the memory only.
+ *
+ * A transaction of its own. Errors: those of bans_begin and bans_commit.
+ */
+int bans_reconcile(struct bans *bans, unsigned int taking, struct bans_report *ret,
+		   struct errmsg *reterr, struct errmsg *retwarning)
+{
+	struct bans_report report = { 0 };
+	int err = bans_begin(bans, reterr, retwarning);
+
+	if (err)
+		return err;
+	err = bans_bring_all(bans, taking, &report, reterr);
+	if (err) {
+		bans_cancel(bans);
+		return err;
+	}
+	*ret = report;
+	return follow_up(bans, reterr, retwarning);
+}
+
+/* bans_save - the same, and the ledger's file is written anew, without what is forgotten and feeds whose time is over. Errors: those of bans_reconcile. */
+int bans_save(struct bans *bans, struct bans_report *ret, struct errmsg *reterr,
+	      struct errmsg *retwarning)
+{
+	struct errmsg ignored;
+	int err = bans_reconcile(bans, BANS_AS_RULES, ret, reterr, retwarning);
+
+	if (!err)
+		err = ledger_lock(bans->ledger, reterr, &ignored);
+	if (err)
+		return err;
+	err = ledger_save(bans->ledger, bans->clock.real_ms, reterr);
+	for (size_t i = 0; i < bans->feeds.length && !err; i++) {
+		if (bans->feeds.feeds[i].until_ms <= bans->clock.real_ms)
+			err = feed_remove(bans->options.state, bans->feeds.feeds[i].name, reterr);
+	}
+	ledger_unlock(bans->ledger);
+	return err;
+}

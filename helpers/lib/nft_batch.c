@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Changes elements of sets of table inet api_protection: any number of them in one transaction.
+#include "nft_batch.h"
+
+#include <arpa/inet.h>
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <libmnl/libmnl.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+
+#include "nft_table.h"
+
+/* A nest's length has 16 bits (struct nlattr), so a message holds some 1,000 elements and a long list takes several. */
+#define MESSAGE_BYTES 65536
+#define ELEMENTS_BYTES 60000
+
+struct nft_batch {
+	struct mnl_socket *socket;
+	uint8_t *buffer;
+	size_t room;
+	size_t length; /* of the finished messages */
+	size_t elements;
+	uint32_t first_sequence, sequence;
+	int err; /* the first failure of an add or a delete, told by commit */
+
+	/* The message that is being written, at buffer + length; NULL: none. */
+	struct nlmsghdr *message;
+	struct nlattr *list;
+	const char *set;
+	uint16_t type;
+
+	/* Whose each message is, by sequence number: an error of the kernel names only that. */
+	const char **sets;
+	size_t sets_room;
+};
+
+/*
+ * nft_batch_open - an empty batch for the network namespace that the caller is in.
+ *
+ * ret: freed with nft_batch_close. Errors: -ENOMEM, or what socket(2) says.
+ */
+int nft_batch_open(struct nft_batch **ret, struct errmsg *reterr)
+{
+	struct nft_batch *batch = calloc(1, sizeof(*batch));
+	int err;
+
+	if (!batch)
+		return errmsg_set(reterr, -ENOMEM, "out of memory");
+	batch->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (!batch->socket || mnl_socket_bind(batch->socket, 0, MNL_SOCKET_AUTOPID) < 0) {
+		err = -errno;
+		nft_batch_close(batch);
+		return errmsg_set(reterr, err, "cannot talk to nf_tables: %s", strerror(-err));
+	}
+	*ret = batch;
+	return 0;
+}
+
+struct nft_batch *nft_batch_close(struct nft_batch *batch)
+{
+	if (batch && batch->socket)
+		mnl_socket_close(batch->socket);
+	if (batch) {
+		free(batch->buffer);
+		free(batch->sets);
+	}
+	free(batch);
+	return NULL;
+}
+
+/* nft_batch_length - how many elements wait for the commit, in both directions. */
+size_t nft_batch_length(const struct nft_batch *batch)
+{
+	return batch->elements;
+}
+
+/* --- messages -------------------------------------------------------------------------------- */
+
+static int room_make(struct nft_batch *batch)
+{
+	size_t room = batch->room ? batch->room * 2 : 4UL * MESSAGE_BYTES;
+	uint8_t *buffer;
+
+	if (batch->length + MESSAGE_BYTES <= batch->room)
+		return 0;
+	buffer = realloc(batch->buffer, room);
+	if (!buffer)
+		return -ENOMEM;
+	batch->buffer = buffer;
+	batch->room = room;
+	return 0;
+}
+
+static struct nlmsghdr *message_put(struct nft_batch *batch, uint16_t type, uint16_t flags,
+				    uint8_t family, uint16_t resource)
+{
+	struct nlmsghdr *header = mnl_nlmsg_put_header(batch->buffer + batch->length);
+	struct nfgenmsg *message;
+
+	header->nlmsg_type = type;
+	header->nlmsg_flags = NLM_F_REQUEST | flags;
+	header->nlmsg_seq = batch->sequence++;
+	message = mnl_nlmsg_put_extra_header(header, sizeof(*message));
+	message->nfgen_family = family;
+	message->version = NFNETLINK_V0;
+	message->res_id = htons(resource);
+	return header;
+}
+
+static int set_note(struct nft_batch *batch, const char *set)
+{
+	size_t i = batch->sequence - batch->first_sequence;
+
+	if (i >= batch->sets_room) {
+		size_t room = batch->sets_room ? batch->sets_room * 2 : 64;
+		const char **sets = reallocarray(batch->sets, room, sizeof(*sets));
+
+		if (!sets)
+			return -ENOMEM;
+		batch->sets = sets;
+		batch->sets_room = room;
+	}
+	batch->sets[i] = set;
+	return 0;
+}
+
+static void message_end(struct nft_batch *batch)
+{
+	if (!batch->message)
+		return;
+	mnl_attr_nest_end(batch->message, batch->list);
+	batch->length += NLMSG_ALIGN(batch->message->nlmsg_len);
+	batch->message = NULL;
+}
+
+/* A batch begins and ends with a message of its own (nfnetlink_rcv_batch in net/netfilter/nfnetlink.c). */
+static int edge_put(struct nft_batch *batch, uint16_t type)
+{
+	int err = room_make(batch);
+
+	if (!err)
+		err = set_note(batch, "");
+	if (err)
+		return err;
+	batch->length += message_put(batch, type, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES)->nlmsg_len;
+	return 0;
+}
+
+static int message_begin(struct nft_batch *batch, const struct nft_batch_set *set, uint16_t type)
+{
+	int err = 0;
+
+	if (batch->message && batch->type == type && batch->set == set->name &&
+	    batch->message->nlmsg_len < ELEMENTS_BYTES)
+		return 0;
+	message_end(batch);
+	if (!batch->length)
+		err = edge_put(batch, NFNL_MSG_BATCH_BEGIN);
+	if (!err)
+		err = room_make(batch);
+	if (!err)
+		err = set_note(batch, set->name);
+	if (err)
+		return err;
+	batch->message = message_put(batch, NFNL_SUBSYS_NFTABLES << 8 | type,
+				     type == NFT_MSG_NEWSETELEM ? NLM_F_CREATE : 0, NFPROTO_INET,
+				     0);
+	batch->type = type;
+	batch->set = set->name;
+	mnl_attr_put_strz(batch->message, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE_NAME);
+	mnl_attr_put_strz(batch->message, NFTA_SET_ELEM_LIST_SET, set->name);
+	batch->list = mnl_attr_nest_start(batch->message, NFTA_SET_ELEM_LIST_ELEMENTS);
+	return 0;
+}
+
+static void element_put(struct nft_batch *batch, const struct nft_batch_set *set,
+			const uint8_t *key, uint64_t timeout_ms, bool end)
+{
+	struct nlattr *element = mnl_attr_nest_start(batch->message, NFTA_LIST_ELEM);
+	struct nlattr *nest = mnl_attr_nest_start(batch->message, NFTA_SET_ELEM_KEY);
+
+	mnl_attr_put(batch->message, NFTA_DATA_VALUE, set->key_bytes, key);
+	mnl_attr_nest_end(batch->message, nest);
+	if (end)
+		mnl_attr_put_u32(batch->message, NFTA_SET_ELEM_FLAGS,
+				 htonl(NFT_SET_ELEM_INTERVAL_END));
+	if (timeout_ms)
+		mnl_attr_put_u64(batch->message, NFTA_SET_ELEM_TIMEOUT, htobe64(timeout_ms));
+	mnl_attr_nest_end(batch->message, element);
+}
+
+/* One more; false where it wrapped: a range to the end of all addresses has no end element. */
+static bool key_after(uint8_t *key, size_t bytes)
+{
+	for (size_t i = bytes; i-- > 0;) {
+		if (++key[i])
+			return true;
+	}
+	return false;
+}
+
+static void range_put(struct nft_batch *batch, const struct nft_batch_set *set, uint16_t type,
+		      const uint8_t *first, const uint8_t *last, uint64_t timeout_ms)
+{
+	uint8_t end[16];
+
+	if (!batch->err)
+		batch->err = message_begin(batch, set, type);
+	if (batch->err)
+		return;
+	batch->elements++;
+	element_put(batch, set, first, timeout_ms, false);
+	if (!set->interval)
+		return;
+	memcpy(end, last, set->key_bytes);
+	if (key_after(end, set->key_bytes))
+		element_put(batch, set, end, 0, true);
+}
+
+/*
+ * nft_batch_add - an element, or a range of an interval set, to be put in at commit.
+ *
+ * first, last: set->key_bytes each in the order of the wire, both inside the range; last counts for interval sets only.
+ * timeout_ms: 0 leaves it to the set. An element that is there already stays as it is, before Linux 6.12 its time to live too: a
+ * new time needs a delete before. A range must overlap none that stays.
+ */
+void nft_batch_add(struct nft_batch *batch, const struct nft_batch_set *set, const uint8_t *first,
+		   const uint8_t *last, uint64_t timeout_ms)
+{
+	range_put(batch, set, NFT_MSG_NEWSETELEM, first, last, timeout_ms);
+}
+
+/* nft_batch_delete - an element or a range to be taken out at commit, which fails with -ENOENT where it is not in the set. */
+void nft_batch_delete(struct nft_batch *batch, const struct nft_batch_set *set,
+		      const uint8_t *first, const uint8_t *last)
+{
+	range_put(batch, set, NFT_MSG_DELSETELEM, first, last, 0);
+}
+
+/* nft_batch_reset - empty again, without a commit. */
+void nft_batch_reset(struct nft_batch *batch)
+{
+	batch->message = NULL;
+	batch->length = 0;
+	batch->elements = 0;
+	batch->err = 0;
+	batch->first_sequence = batch->sequence;
+}
+
+/* --- commit ---------------------------------------------------------------------------------- */
+
+static int failed(const struct nft_batch *batch, int error, uint32_t sequence,
+		  struct errmsg *reterr)
+{
+	uint32_t i = sequence - batch->first_sequence;
+	const char *set = i < batch->sequence - batch->first_sequence ? batch->sets[i] : "";
+
+	switch (error) {
+	case -EPERM:
+		return errmsg_set(reterr, error,
+				  "cannot change table inet " NFT_TABLE_NAME
+				  ": needs root or CAP_NET_ADMIN");
+	case -ENFILE:
+		return errmsg_set(
+			reterr, error,
+			"set %s is full: raise its size in nftables/api-protection/state.nft", set);
+	case -EMSGSIZE:
+		return errmsg_set(reterr, error,
+				  "%zu elements are more than this process may send at once: needs "
+				  "CAP_NET_ADMIN outside of a user namespace",
+				  batch->elements);
+	default:
+		return errmsg_set(reterr, error,
+				  "cannot change set %s of table inet " NFT_TABLE_NAME ": %s", set,
+				  strerror(-error));
+	}
+}
+
+/* Errors lie in the queue when sendmsg returns: the kernel works the batch off inside it. */
+static int errors_read(struct nft_batch *batch, struct errmsg *reterr)
+{
+	uint8_t buffer[8192];
+	int err = 0;
+
+	for (;;) {
+		ssize_t length = mnl_socket_recvfrom(batch->socket, buffer, sizeof(buffer));
+		int left = (int)length;
+
+		if (length < 0 && errno == EINTR)
+			continue;
+		if (length < 0 && errno == EAGAIN)
+			return err;
+		/* More errors than the queue holds are errors all the same. */
+		if (length < 0)
+			return err ? err : failed(batch, -errno, 0, reterr);
+		for (const struct nlmsghdr *header = (struct nlmsghdr *)buffer;
+		     mnl_nlmsg_ok(header, left); header = mnl_nlmsg_next(header, &left)) {
+			const struct nlmsgerr *error = mnl_nlmsg_get_payload(header);
+
+			if (header->nlmsg_type == NLMSG_ERROR && error->error && !err)
+				err = failed(batch, error->error, error->msg.nlmsg_seq, reterr);
+		}
+	}
+}
+
+static int batch_send(struct nft_batch *batch, struct errmsg *reterr)
+{
+	const struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+	/* netlink_sendmsg refuses what is larger than the send buffer, of which it keeps 32 bytes. */
+	int bytes = (int)(batch->length + 4096), fd = mnl_socket_get_fd(batch->socket);
+
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)))
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+	if (sendto(fd, batch->buffer, batch->length, 0, (const struct sockaddr *)&kernel,
+		   sizeof(kernel)) < 0)
+		return failed(batch, -errno, batch->first_sequence, reterr);
+	return errors_read(batch, reterr);
+}
+
+/*
+ * nft_batch_commit - all of it, or nothing.
+ *
+ * The batch is empty afterwards, whether it succeeded or not. Errors: -ENOENT no such table or set, or an element to be deleted is
+ * not there (its time was over, perhaps); -ENFILE a set is full; -EEXIST or -ENOTEMPTY a range overlaps another; -EPERM; -ENOMEM;
+ * -EMSGSIZE too large for this process.
+ */
+int nft_batch_commit(struct nft_batch *batch, struct errmsg *reterr)
+{
+	int err = batch->err;
+
+	message_end(batch);
+	if (!err && batch->length)
+		err = edge_put(batch, NFNL_MSG_BATCH_END);
+	if (err)
+		errmsg_set(reterr, err, "out of memory");
+	else if (batch->length)
+		err = batch_send(batch, reterr);
+	nft_batch_reset(batch);
+	return err;
+}

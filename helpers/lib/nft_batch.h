@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Changes elements of sets of table inet api_protection: any number of them in one transaction. */
+#ifndef NFTWARD_NFT_BATCH_H
+#define NFTWARD_NFT_BATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "errmsg.h"
+
+/* A set as nft_batch must know it. The name is not copied: it outlives the batch. */
+struct nft_batch_set {
+	const char *name;
+	size_t key_bytes; /* 4 or 16 */
+	bool interval;
+};
+
+struct nft_batch;
+
+int nft_batch_open(struct nft_batch **ret, struct errmsg *reterr);
+struct nft_batch *nft_batch_close(struct nft_batch *batch);
+void nft_batch_add(struct nft_batch *batch, const struct nft_batch_set *set, const uint8_t *first,
+		   const uint8_t *last, uint64_t timeout_ms);
+void nft_batch_delete(struct nft_batch *batch, const struct nft_batch_set *set,
+		      const uint8_t *first, const uint8_t *last);
+void nft_batch_reset(struct nft_batch *batch);
+size_t nft_batch_length(const struct nft_batch *batch);
+int nft_batch_commit(struct nft_batch *batch, struct errmsg *reterr);
+
+#endif
