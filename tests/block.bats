@@ -359,6 +359,45 @@ in_xdp() {
 }
 
 # bats test_tags=host
+@test "everybody can be let go at once, and what a feed blocks stays blocked" {
+	family 4
+	rules_load
+	in_ns gw nft add element inet api_protection blocklist "{ $INNOCENT }"
+	blocklist block "$CLIENT" 2001:db8:1:7::7 >/dev/null
+	blocklist block 198.51.100.0/26 >/dev/null
+	blocklist load --name f - <<<198.18.0.1 >/dev/null
+	run -2 blocklist unblock --all "$CLIENT"
+	run -2 blocklist unblock
+	[[ $(blocklist unblock --all) == '4 unblocked, 0 not' ]]
+	[[ $(elements blocklist) == 198.18.0.1 && $(set_count blocked_nets) == 0 && $(set_count blocklist6) == 0 ]]
+	[[ $(blocked_count) == 0 ]]
+	[[ $(grep -c ' UNBLOCKED ' "$LAB_DIR/violations.log") == 4 ]]
+}
+
+# bats test_tags=host
+@test "what a feed changes is recorded, its connections end, and an empty one changes nothing" {
+	requires crowd nginx ss
+	family 4
+	rules_load
+	gateway_start
+	jq -n --arg ca "$LAB_DIR/ca.pem" --arg gw "$GW" --arg bad "$CLIENT" --arg good "$NEIGHBOUR" '{seconds: 20, ca: $ca, groups: [
+		{name: "bad", host: "api.example", connect: $gw, path: "/api/items", sources: [$bad], clients: 3, slow: true},
+		{name: "good", host: "api.example", connect: $gw, path: "/api/items", sources: [$good], clients: 3, slow: true}]}' >"$LAB_DIR/slow.json"
+	lab_start cl "$NFTWARD_BUILDDIR/tests/lab/crowd" "$LAB_DIR/slow.json" "$LAB_DIR/slow.out"
+	connections() { (($(in_ns gw ss -Htn "sport = :443 and dst $1" | wc -l) == $2)); }
+	lab_wait 10 connections "$CLIENT" 3
+	lab_wait 10 connections "$NEIGHBOUR" 3
+	printf '%s\n' "$CLIENT" 198.18.0.0/24 | blocklist load --name f - >/dev/null
+	lab_wait 2 connections "$CLIENT" 0
+	connections "$NEIGHBOUR" 3
+	printf '%s\n' "$CLIENT" 198.18.1.0/24 | blocklist load --name f - >/dev/null
+	[[ $(cut -d ' ' -f 2- "$LAB_DIR/violations.log" | paste -sd ,) == \
+		"BLOCKED $CLIENT (feed f),BLOCKED 198.18.0.0/24 (feed f),UNBLOCKED 198.18.0.0/24 (feed f),BLOCKED 198.18.1.0/24 (feed f)" ]]
+	refuses 1 'no address in it: the feed is left as it was' load --name f - </dev/null
+	[[ $(elements blocklist) == "$CLIENT" && $(elements blocked_nets) == 198.18.1.0/24 ]]
+}
+
+# bats test_tags=host
 @test "what nft put in can be unblocked: a host, a /64, a network" {
 	rules_load
 	in_ns gw nft add element inet api_protection blocklist '{ 198.51.100.7 timeout 5m }'

@@ -33,7 +33,7 @@ remembers() { blocklist blocked "$1" --json | jq -e "$2" >/dev/null; }
 
 # in_memory NUMBER: whether so many are blocked by the file alone, which no command has touched; whole networks for what their addresses did
 # are not counted.
-in_memory() { (($(jq -s '[.[] | select(.address and .by != "log")] | group_by(.address) | map(last) | map(select(.lifted | not)) | length' "$LAB_DIR/state/blocklist.json") == $1)); }
+in_memory() { (($(jq -s '[.[] | select(.address and .by != "log")] | group_by(.address) | map(last) | map(select(.lifted | not)) | length' "$LAB_DIR/state/blocklist.json" 2>/dev/null) == $1)); }
 
 # recorded ADDRESS: the lab's journal has an entry of its block.
 recorded() { lab_journalctl -o json MESSAGE_ID=$BLOCKED_ID NFTWARD_ADDRESS="$1" | jq -es 'length == 1' >/dev/null; }
@@ -330,6 +330,50 @@ subnet() {
 	run ! in_set blocklist 192.0.2.2
 	in_set blocklist "$CLIENT"
 	grep -q " REFUSED 192.0.2.2 " "$LAB_DIR/violations.log"
+}
+
+# bats test_tags=host
+@test "what a feed blocks stays the feed's, comes back after a load, and goes with it" {
+	family 4
+	promotable
+	watching
+	printf '%s\n' "$CLIENT" 203.0.113.0/24 >"$LAB_DIR/list"
+	blocklist load --name bad "$LAB_DIR/list" >/dev/null
+	blocked_again "$CLIENT"
+	in_ns gw nft delete table inet api_protection
+	promotable
+	lab_wait 15 blocked_again "$CLIENT"
+	in_set blocked_nets 203.0.113.9
+	promote "$NEIGHBOUR"
+	lab_wait 2 in_memory 1
+	remembers "$CLIENT" '.blocked and .feed.name == "bad" and (.by | not)'
+	blocklist load --remove --name bad >/dev/null
+	run ! in_set blocklist "$CLIENT"
+	run ! in_set blocked_nets 203.0.113.9
+	in_set blocklist "$NEIGHBOUR"
+	in_memory 1
+}
+
+# bats test_tags=host
+@test "a network goes for what its addresses did, whichever process saw them" {
+	family 4
+	promotable
+	promote 10.1.2.16/28 --count 9
+	watching
+	# Nobody told of these nine, and nobody counted their violations: they count for nothing.
+	promote 10.1.2.32/28 --count 9
+	lab_wait 3 in_memory 18
+	kill "$WATCHER"
+	lab_wait 3 lab_gone "$WATCHER"
+	run ! in_set blocked_nets 10.1.2.1
+	watching
+	promote 10.1.2.64/28 --count 6
+	lab_wait 3 in_memory 24
+	run ! in_set blocked_nets 10.1.2.1
+	# Nine, six, and one more.
+	promote 10.1.2.99
+	lab_wait 3 in_set blocked_nets 10.1.2.1
+	remembers 10.1.2.0/24 '.evidence == 16'
 }
 
 # With the watcher, XDP and the lists of a busy host.
