@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Mode audit drops nothing, and counts what enforce drops.
+# What has the tag host says the same under every kernel, and is not run in the guests of tests/vm.
 
 load helpers
 
@@ -60,6 +61,7 @@ same_packets() {
 	passed others 10
 }
 
+# bats test_tags=host
 @test "audit drops nothing and counts exactly what enforce drops of the same packets (IPv4)" {
 	requires conntrack
 	same_packets 4 198.51.100.8
@@ -85,6 +87,7 @@ audited_requests() {
 }
 
 @test "audit fills the blocklist and still lets every request pass (IPv4)" { audited_requests 4; }
+# bats test_tags=host
 @test "audit fills the blocklist and still lets every request pass (IPv6)" { audited_requests 6; }
 
 @test "one word changes the mode, live, and the blocklist stays" {

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # New connections per source, open connections per source, and meters that are full.
+# What has the tag host says the same under every kernel, and is not run in the guests of tests/vm.
 
 load helpers
 
@@ -31,6 +32,7 @@ new_connections() {
 }
 
 @test "a source over its new connections is dropped and counted, its neighbour is not (IPv4)" { new_connections 4; }
+# bats test_tags=host
 @test "a source over its new connections is dropped and counted, its neighbour is not (IPv6)" { new_connections 6; }
 
 @test "an IPv6 source is its /64: changing the address in it gains nothing" {
@@ -64,6 +66,7 @@ open_connections() {
 	between 20 "$(saw held)" 20 "connections of the neighbour"
 }
 
+# bats test_tags=host
 @test "a source has 20 open connections and the next is refused with a reset (IPv4)" {
 	requires crowd nginx
 	open_connections 4
@@ -99,6 +102,7 @@ partner() {
 }
 
 @test "a partner has ten times the connections, but not any number (IPv4)" { partner 4; }
+# bats test_tags=host
 @test "a partner has ten times the connections, but not any number (IPv6)" { partner 6; }
 
 full_meter() {
@@ -114,6 +118,7 @@ full_meter() {
 	passed "new$1" 24 25 # who has an element is held to its own limit only
 }
 
+# bats test_tags=host
 @test "a full meter fails into a shared budget, not open (IPv4)" { full_meter 4 198.51.100.0/26 198.51.100.0; }
 @test "a full meter fails into a shared budget, not open (IPv6)" { full_meter 6 2001:db8:1::/48 2001:db8:1::; }
 
@@ -129,6 +134,7 @@ full_conn_limit() {
 }
 
 @test "a full conn_limit fails into the shared budget (IPv4)" { full_conn_limit 4 198.51.100.0/26; }
+# bats test_tags=host
 @test "a full conn_limit fails into the shared budget (IPv6)" { full_conn_limit 6 2001:db8:1:0::/58; }
 
 forged() {
@@ -145,5 +151,6 @@ forged() {
 	counts promotions 0
 }
 
+# bats test_tags=host
 @test "a forged flood in the name of an innocent address never blocks it (IPv4)" { forged 4; }
 @test "a forged flood in the name of an innocent address never blocks it (IPv6)" { forged 6; }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Ports that containers publish are protected; what containers fetch from others is not our business.
+# What has the tag host says the same under every kernel, and is not run in the guests of tests/vm.
 
 load helpers
 
@@ -54,6 +55,7 @@ published() {
 	between 15 "$(counter "arrived$1" published)" 60 "new connections at the container"
 }
 
+# bats test_tags=host
 @test "a port that a container publishes is protected (IPv4)" { published 4 198.51.100.8; }
 @test "a port that a container publishes is protected (IPv6)" { published 6 2001:db8:1:8::; }
 
@@ -75,6 +77,7 @@ published_requests() {
 }
 
 @test "requests to a container are counted, and its attackers blocked (IPv4)" { published_requests 4 198.51.100.8; }
+# bats test_tags=host
 @test "requests to a container are counted, and its attackers blocked (IPv6)" { published_requests 6 2001:db8:1:8::; }
 
 @test "what a container fetches from other people's port 443 is never limited" {

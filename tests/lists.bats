@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Who is always blocked, who never: blocklist, blocked networks, allowlist, the host itself.
+# What has the tag host says the same under every kernel, and is not run in the guests of tests/vm.
 
 load helpers
 
@@ -26,6 +27,7 @@ blocked_host() {
 	in_ns gw nft list set inet api_protection "blocklist$S" | grep -q 'counter packets 20'
 }
 
+# bats test_tags=host
 @test "a blocked host is dropped and counted, its neighbour is not (IPv4)" { blocked_host 4; }
 @test "a blocked host is dropped and counted, its neighbour is not (IPv6)" { blocked_host 6; }
 
@@ -50,6 +52,7 @@ blocked_network() {
 }
 
 @test "a blocked network is dropped and counted, another is not (IPv4)" { blocked_network 4 198.51.100.0/26; }
+# bats test_tags=host
 @test "a blocked network is dropped and counted, another is not (IPv6)" { blocked_network 6 2001:db8:1::/48; }
 
 @test "a blocked host is blocked on protected ports only, TCP and UDP" {
@@ -87,6 +90,7 @@ allowed() {
 	counts dropped_blocklist 200
 }
 
+# bats test_tags=host
 @test "the allowlist wins over every list and limit (IPv4)" { allowed 4; }
 @test "the allowlist wins over every list and limit (IPv6)" { allowed 6; }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Loading: on an empty host, again, after edits, and with settings that are wrong.
+# What has the tag host says the same under every kernel, and is not run in the guests of tests/vm.
 
 load helpers
 
@@ -61,6 +62,7 @@ refused() {
 	run ! in_set blocklist 198.51.100.24
 }
 
+# bats test_tags=host
 @test "every set, limit and counter of the design is there, with its default" {
 	rules_load
 	local name
@@ -179,30 +181,35 @@ refused() {
 	rules_load
 }
 
+# bats test_tags=host
 @test "a port over 65535 is refused, and the running rules stay" {
 	rules_load
 	rules_set api_ports '{ 443, 70000 }'
 	refused
 }
 
+# bats test_tags=host
 @test "a host name where an address belongs is refused, and the running rules stay" {
 	rules_load
 	rules_set allowlist '{ office.invalid }'
 	refused
 }
 
+# bats test_tags=host
 @test "an address of the other family is refused, and the running rules stay" {
 	rules_load
 	rules_set partners '{ 2001:db8::7 }'
 	refused
 }
 
+# bats test_tags=host
 @test "a define given twice is refused, and the running rules stay" {
 	rules_load
 	echo 'define partners = { 192.0.2.7 }' >>"$LAB_RULES/api-protection/settings.nft"
 	refused
 }
 
+# bats test_tags=host
 @test "a mode that does not exist is refused, and the running rules stay" {
 	rules_load
 	rules_set on_violation block

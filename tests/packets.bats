@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Odd packets: TCP flags that no client sends, fragments, QUIC handshakes.
+# What has the tag host says the same under every kernel, and is not run in the guests of tests/vm.
 
 load helpers
 
@@ -31,6 +32,7 @@ malformed() {
 }
 
 @test "TCP flags that no client sends are dropped and counted, others are not (IPv4)" { malformed 4; }
+# bats test_tags=host
 @test "TCP flags that no client sends are dropped and counted, others are not (IPv6)" { malformed 6; }
 
 @test "malformed packets to another port are none of our business" {
@@ -53,6 +55,7 @@ fragmented() {
 	passed "new$1" 0
 }
 
+# bats test_tags=host
 @test "fragments are judged as the packet that they are parts of (IPv4)" { fragmented 4; }
 @test "fragments are judged as the packet that they are parts of (IPv6)" { fragmented 6; }
 
@@ -75,6 +78,7 @@ quic() {
 }
 
 @test "QUIC handshakes over the limit are dropped, established packets and neighbours pass (IPv4)" { quic 4; }
+# bats test_tags=host
 @test "QUIC handshakes over the limit are dropped, established packets and neighbours pass (IPv6)" { quic 6; }
 
 @test "the packet mark is as it was behind the rules, in both modes" {

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Requests: what counts as one, the limits per source and per subnet, promotion to the blocklist.
+# What has the tag host says the same under every kernel, and is not run in the guests of tests/vm.
 
 load helpers
 
@@ -25,6 +26,7 @@ requests() {
 }
 
 @test "a request is counted once, and who makes them becomes a regular (IPv4)" { requests 4; }
+# bats test_tags=host
 @test "a request is counted once, and who makes them becomes a regular (IPv6)" { requests 6; }
 
 upload() {
@@ -39,9 +41,12 @@ upload() {
 	[[ $(set_count blocklist) == 0 ]]
 }
 
+# bats test_tags=host
 @test "an upload is one request, not one for each packet (HTTP/1.1)" { upload 1.1 /upload ''; }
 @test "an upload is one request, not one for each packet (HTTP/2)" { upload 2 /upload ''; }
+# bats test_tags=host
 @test "an upload that nginx does not buffer is never blocked (HTTP/2)" { upload 2 /upload-unbuffered ''; }
+# bats test_tags=host
 @test "an upload throttled to 5 MB/s is never blocked (HTTP/2)" { upload 2 /upload ', "upload_bytes_per_s": 5000000'; }
 
 @test "a download by an HTTP/2 client with 64 KB windows is not taken for requests" {
@@ -70,6 +75,7 @@ held() {
 	between 0 "$(saw failed)" 0 "failed requests of the neighbour"
 }
 
+# bats test_tags=host
 @test "with on_repeat = keep a saturating client is held to its rate, and never blocked (IPv4)" { held 4; }
 @test "with on_repeat = keep a saturating client is held to its rate, and never blocked (IPv6)" { held 6; }
 
@@ -97,6 +103,7 @@ promoted() {
 	promoted 4
 }
 
+# bats test_tags=host
 @test "a source that goes on over its limit is blocked, once, with a line to NFLOG (IPv6)" {
 	requires tcpdump
 	promoted 6
@@ -129,6 +136,7 @@ subnet() {
 	between 40 "$(saw ok)" 40 "requests from another subnet"
 }
 
+# bats test_tags=host
 @test "a subnet over its limit is throttled and nobody in it is blocked (IPv4)" {
 	subnet 4 '["198.51.100.11", "198.51.100.12", "198.51.100.13", "198.51.100.14"]'
 }
@@ -154,6 +162,7 @@ partner() {
 }
 
 @test "a partner has larger limits on requests, is held to them, and is never blocked (IPv4)" { partner 4; }
+# bats test_tags=host
 @test "a partner has larger limits on requests, is held to them, and is never blocked (IPv6)" { partner 6; }
 
 full_meter() {
@@ -168,6 +177,7 @@ full_meter() {
 	counts promotions 0
 }
 
+# bats test_tags=host
 @test "requests whose meter is full share a budget (IPv4)" {
 	full_meter 4 '["198.51.100.11", "198.51.100.12", "198.51.100.13", "198.51.100.14", "198.51.100.15", "198.51.100.16"]'
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A ban means gone: the open connections of a blocked peer to protected ports end at once, and no others.
+# What has the tag host says the same under every kernel, and is not run in the guests of tests/vm.
 
 load helpers
 
@@ -71,6 +72,7 @@ blocked() {
 }
 
 @test "a blocked client's connections end at once and nginx has its slots back (IPv4)" { blocked 4 198.51.100.7; }
+# bats test_tags=host
 @test "a blocked client's connections end at once and nginx has its slots back (IPv6)" { blocked 6 2001:db8:1:7::/64; }
 
 @test "so do those of an IPv4 client on a socket of both families" {
@@ -133,6 +135,7 @@ half_open() {
 	[[ $(in_ns gw ss -Htn state syn-recv "dst = [$NEIGHBOUR]" | wc -l) == 2 ]]
 }
 
+# bats test_tags=host
 @test "a handshake that was begun ends too (IPv4)" {
 	requires nginx
 	half_open 4 ''
