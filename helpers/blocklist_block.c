@@ -266,7 +266,7 @@ static int change(const struct options *options, all_t all, const char *what, st
 	if (!err)
 		err = all(bans, options, &list, &tally);
 	if (err) {
-		errmsg_set(reterr, err, "out of memory");
+		errmsg_set(reterr, err, "cannot change the blocklist: %s", strerror(-err));
 		bans_cancel(bans);
 		goto out;
 	}
@@ -452,8 +452,10 @@ static void list_json(const struct ledger_record **records, size_t length,
 
 	for (size_t i = 0; i < length; i++)
 		json_array_append_new(blocked, record_json(records[i], now_ms));
-	for (size_t i = 0; i < feeds->length; i++)
-		json_array_append_new(loaded, feed_json(&feeds->feeds[i]));
+	for (size_t i = 0; i < feeds->length; i++) {
+		if (feeds->feeds[i].until_ms > now_ms)
+			json_array_append_new(loaded, feed_json(&feeds->feeds[i]));
+	}
 	json = json_pack("{s:o, s:o}", "blocked", blocked, "feeds", loaded);
 	json_dumpf(json, stdout, JSON_INDENT(2));
 	putchar('\n');
@@ -461,9 +463,10 @@ static void list_json(const struct ledger_record **records, size_t length,
 }
 
 static void list_print(const struct ledger_record **records, size_t length,
-		       const struct feeds *feeds)
+		       const struct feeds *feeds, int64_t now_ms)
 {
 	char address[PREFIX_TEXT_MAX], until[WHEN_MAX];
+	size_t printed = length;
 
 	if (length)
 		printf("%-26s %-19s  %-8s %-7s %5s  %s\n", "ADDRESS", "UNTIL", "BY", "RULE",
@@ -477,12 +480,14 @@ static void list_print(const struct ledger_record **records, size_t length,
 		       records[i]->reason);
 	}
 	for (size_t i = 0; i < feeds->length; i++) {
+		if (feeds->feeds[i].until_ms <= now_ms)
+			continue;
 		when_print(until, feeds->feeds[i].until_ms);
-		printf("%sfeed %s: %zu entries, %s%s\n", i || !length ? "" : "\n",
+		printf("%sfeed %s: %zu entries, %s%s\n", printed++ == length && length ? "\n" : "",
 		       feeds->feeds[i].name, feeds->feeds[i].list.length,
 		       feeds->feeds[i].until_ms == LEDGER_FOREVER ? "" : "until ", until);
 	}
-	if (!length && !feeds->length)
+	if (!printed)
 		puts("nobody is blocked");
 }
 
@@ -503,7 +508,7 @@ static int all_show(struct bans *bans, const struct options *options, struct err
 	if (options->json)
 		list_json(records, length, bans_feeds(bans), bans_now_ms(bans));
 	else
-		list_print(records, length, bans_feeds(bans));
+		list_print(records, length, bans_feeds(bans), bans_now_ms(bans));
 	free(records);
 	return 0;
 }

@@ -139,7 +139,9 @@ static int forget(const struct options *options, struct bans *bans, struct errms
 	}
 	err = bans_commit(bans, reterr, &warning);
 	say_warning(&warning);
-	if (!err)
+	if (!err && options->json)
+		printf("{\"feed\": \"%s\", \"removed\": true}\n", options->name);
+	else if (!err)
 		printf("feed %s: removed\n", options->name);
 	return err;
 }
@@ -151,8 +153,9 @@ int blocklist_load(const struct options *options, struct errmsg *reterr)
 	struct feed feed = { 0 };
 	int err = 0;
 
-	if (options->remove && (!options->name || options->words_length))
-		return usage(reterr, "load --remove needs --name and no file");
+	if (options->remove &&
+	    (!options->name || options->words_length || options->for_s || options->forever))
+		return usage(reterr, "load --remove needs --name, no file and no --for");
 	if (!options->remove && !options->words_length)
 		return usage(reterr, "load needs a file");
 	if (!options->remove)

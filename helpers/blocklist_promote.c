@@ -50,7 +50,6 @@ struct promotion {
 	uint64_t oldest_us; /* lines before that are no evidence */
 	bool remembers; /* the ledger could be read */
 	bool promotes; /* on_repeat is not keep */
-	uint64_t plain; /* so many bytes of nginx's lines before this one are plain */
 
 	struct candidate *candidates;
 	size_t candidates_length, candidates_room;
@@ -161,27 +160,26 @@ static int line_count(struct promotion *promotion, const struct log_line *line, 
 	return 0;
 }
 
-/*
- * Whether nginx wrote the line as it stands. Others can make it write lines of theirs into the middle of a message; a zone that the
- * operator named has a name that they do not know. See log_line_nginx_plain.
- */
-static bool authentic(struct promotion *promotion, const struct log_line *line, const char *text,
-		      size_t length, bool whole)
+static bool zone_named(const struct promotion *promotion, const struct log_line *line)
 {
 	const struct options *options = promotion->options;
-	const bool alone = whole || promotion->plain >= LOG_LINE_NGINX_MAX;
 
-	if (!whole)
-		promotion->plain =
-			log_line_nginx_plain(text, length) ? promotion->plain + length + 1 : 0;
-	if (line->kind != LOG_LINE_NGINX || !options->zones_length)
-		return alone;
 	for (size_t i = 0; i < options->zones_length; i++) {
 		if (line->zone_length == strlen(options->zones[i]) &&
 		    !memcmp(line->zone, options->zones[i], line->zone_length))
 			return true;
 	}
 	return false;
+}
+
+/*
+ * Whether nginx wrote the line as it stands. alone: it is not the inside of another message. Others can make nginx write lines of
+ * theirs into the middle of one; a zone that the operator named has a name that they do not know.
+ */
+static bool authentic(const struct promotion *promotion, const struct log_line *line, bool alone)
+{
+	return line->kind == LOG_LINE_NGINX &&
+	       (promotion->options->zones_length ? zone_named(promotion, line) : alone);
 }
 
 static int entry_count(struct promotion *promotion, const struct journal_entry *entry)
@@ -193,7 +191,7 @@ static int entry_count(struct promotion *promotion, const struct journal_entry *
 		log_line_kernel(entry->message, entry->length, &line);
 	} else {
 		log_line_nginx(entry->message, entry->length, &line);
-		if (!authentic(promotion, &line, entry->message, entry->length, entry->whole))
+		if (!authentic(promotion, &line, entry->whole))
 			return 0;
 	}
 	return line_count(promotion, &line, entry->realtime_us);
@@ -213,7 +211,6 @@ static int journal_count(struct promotion *promotion, struct journal *journal, c
 	int more, err = 0;
 
 	*ret_last_us = cursor_us;
-	promotion->plain = !cursor && !promotion->oldest_us ? LOG_LINE_NGINX_MAX : 0;
 	if (cursor) {
 		err = journal_seek(journal, NULL, cursor_us > window_us ? cursor_us - window_us : 0,
 				   reterr);
@@ -267,8 +264,10 @@ static int journal_read(struct promotion *promotion, struct errmsg *reterr)
 
 /* --- files ------------------------------------------------------------------------------------------- */
 
+/* See log_line_nginx_plain. Nothing is before the beginning of a file; anywhere else what is before is not known. */
 static int file_count(struct promotion *promotion, struct log_follow *follow)
 {
+	uint64_t plain = log_follow_from_start(follow) ? LOG_LINE_NGINX_MAX : 0;
 	struct log_line line;
 	const char *text;
 	size_t length;
@@ -278,9 +277,9 @@ static int file_count(struct promotion *promotion, struct log_follow *follow)
 		promotion->lines++;
 		log_line_nginx(text, length, &line);
 		/* A file's times are local, and those of the hour that comes twice are in doubt. */
-		if (authentic(promotion, &line, text, length, false) &&
-		    line.kind == LOG_LINE_NGINX && line.time_us)
+		if (authentic(promotion, &line, plain >= LOG_LINE_NGINX_MAX) && line.time_us)
 			err = line_count(promotion, &line, line.time_us);
+		plain = log_line_nginx_plain(text, length) ? plain + length + 1 : 0;
 	}
 	return err;
 }
@@ -299,8 +298,6 @@ static int file_read(struct promotion *promotion, const char *path, struct errms
 	err = log_follow_open(&follow, path, &position, OVERLAP_BYTES, reterr);
 	if (err)
 		return err;
-	/* Nothing is before the beginning of a file; anywhere else what is before is not known. */
-	promotion->plain = log_follow_from_start(follow) ? LOG_LINE_NGINX_MAX : 0;
 	err = file_count(promotion, follow);
 	if (err)
 		errmsg_set(reterr, err, "out of memory");

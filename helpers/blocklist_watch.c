@@ -329,6 +329,7 @@ static void rules_mend(struct watcher *watcher)
 			 "table inet " NFT_TABLE_NAME " has no rules and protects nothing; %.400s",
 			 error.text);
 		tell(watcher, "<3>", text);
+		compare_whole(watcher, RULES_PATIENCE_MS, BANS_AS_NFT);
 		return;
 	}
 	fprintf(stderr,

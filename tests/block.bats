@@ -509,6 +509,8 @@ promoted_and_unblocked() {
 	in_ns gw nft delete element inet api_protection blocklist "{ $CLIENT }"
 	once_more
 	in_set blocklist "$CLIENT" || fail "not blocked again by nft's own doing: this tests nothing"
+	# What it has sent before must not come once more and count again.
+	in_ns gw conntrack -F 2>/dev/null
 	blocklist unblock "$CLIENT"
 	local before
 	before=$(counter dropped_requests)
@@ -1054,8 +1056,8 @@ feed_drops() {
 	echo 198.51.100.7 >"$LAB_DIR/a b.txt"
 	refuses 2 'add --name' load "$LAB_DIR/a b.txt"
 	refuses 2 'load - needs --name' load - <<<198.51.100.7
-	refuses 2 'load --remove needs --name and no file' load --remove
-	refuses 2 'load --remove needs --name and no file' load --remove --name f "$LAB_DIR/a b.txt"
+	refuses 2 'load --remove needs --name, no file and no --for' load --remove
+	refuses 2 'load --remove needs --name, no file and no --for' load --remove --name f "$LAB_DIR/a b.txt"
 	refuses 2 'load needs a file' load
 	nothing_blocked
 	blocklist load --name a.b_c-1 "$LAB_DIR/a b.txt"

@@ -188,8 +188,11 @@ static void transaction_end(struct bans *bans)
 /* bans_cancel - nothing was decided. */
 void bans_cancel(struct bans *bans)
 {
-	if (bans->changes_length)
+	if (bans->changes_length) {
 		ledger_discard(bans->ledger);
+		/* A network that was over the threshold is counted again: it was not blocked. */
+		bans->subnets = offenders_close(bans->subnets);
+	}
 	transaction_end(bans);
 }
 

@@ -131,7 +131,7 @@ static int feed_record(struct bans *bans, const struct feed_change *change, stru
 {
 	char reason[FEED_NAME_MAX + 8];
 	struct record record = { .rule = "", .by = "feed", .reason = reason };
-	int err = 0;
+	int err = 0, failure = 0;
 
 	snprintf(reason, sizeof(reason), "feed %s", change->name ? change->name : "");
 	if (change->removed.length)
@@ -139,10 +139,10 @@ static int feed_record(struct bans *bans, const struct feed_change *change, stru
 				  change->removed.length, reterr);
 	if (change->until_ms != LEDGER_FOREVER)
 		record.duration_s = (uint64_t)(change->until_ms - bans->clock.real_ms) / 1000;
-	if (!err && change->added.length)
-		err = record_list(bans->log, RECORD_BLOCKED, &record, change->added.prefixes,
-				  change->added.length, reterr);
-	return err;
+	if (change->added.length)
+		failure = record_list(bans->log, RECORD_BLOCKED, &record, change->added.prefixes,
+				      change->added.length, reterr);
+	return failure ? failure : err;
 }
 
 /* --- records ----------------------------------------------------------------------------------------- */
@@ -166,33 +166,25 @@ static void record_of(const struct bans *bans, const struct change *change, stru
 		ret->duration_s = (uint64_t)(kept->until_ms - kept->since_ms + 500) / 1000;
 }
 
-static int records_each(struct bans *bans, struct errmsg *reterr)
+static int record_each(struct bans *bans, const struct change *change, struct errmsg *reterr)
 {
 	char reason[PROTECTED_TEXT_MAX];
 	struct record record;
-	int err = 0;
 
-	for (size_t i = 0; i < bans->changes_length && !err; i++) {
-		const struct change *change = &bans->changes[i];
-
-		record_of(bans, change, &record);
-		switch (change->kind) {
-		case CHANGE_BLOCKED:
-			err = record_blocked(bans->log, &record, reterr);
-			break;
-		case CHANGE_UNBLOCKED:
-			err = record_unblocked(bans->log, &record, reterr);
-			break;
-		case CHANGE_REFUSED:
-			protected_say(&change->of, reason, sizeof(reason));
-			record.reason = reason;
-			err = record_refused(bans->log, &record, reterr);
-			break;
-		case CHANGE_AGAIN:
-			break;
-		}
+	record_of(bans, change, &record);
+	switch (change->kind) {
+	case CHANGE_BLOCKED:
+		return record_blocked(bans->log, &record, reterr);
+	case CHANGE_UNBLOCKED:
+		return record_unblocked(bans->log, &record, reterr);
+	case CHANGE_REFUSED:
+		protected_say(&change->of, reason, sizeof(reason));
+		record.reason = reason;
+		return record_refused(bans->log, &record, reterr);
+	case CHANGE_AGAIN:
+		break;
 	}
-	return err;
+	return 0;
 }
 
 /* All of one kind, with the words of the first: so many at once are one decision. */
@@ -218,16 +210,30 @@ static int records_bulk(struct bans *bans, enum change_kind kind, enum record_ki
 	return err;
 }
 
+/* Where the file cannot be written the journal still can: a failure ends nothing, and the last is told. */
 static int records_write(struct bans *bans, struct errmsg *reterr)
 {
-	int err;
+	static const struct {
+		enum change_kind kind;
+		enum record_kind as;
+	} bulk[] = {
+		{ CHANGE_BLOCKED, RECORD_BLOCKED },
+		{ CHANGE_UNBLOCKED, RECORD_UNBLOCKED },
+		{ CHANGE_REFUSED, RECORD_REFUSED },
+	};
+	int err = 0, failure;
 
-	if (bans->changes_length <= RECORDS_EACH_MAX)
-		return records_each(bans, reterr);
-	err = records_bulk(bans, CHANGE_BLOCKED, RECORD_BLOCKED, reterr);
-	if (!err)
-		err = records_bulk(bans, CHANGE_UNBLOCKED, RECORD_UNBLOCKED, reterr);
-	return err ? err : records_bulk(bans, CHANGE_REFUSED, RECORD_REFUSED, reterr);
+	for (size_t i = 0; i < bans->changes_length && bans->changes_length <= RECORDS_EACH_MAX;
+	     i++) {
+		failure = record_each(bans, &bans->changes[i], reterr);
+		err = failure ? failure : err;
+	}
+	for (size_t i = 0;
+	     i < sizeof(bulk) / sizeof(*bulk) && bans->changes_length > RECORDS_EACH_MAX; i++) {
+		failure = records_bulk(bans, bulk[i].kind, bulk[i].as, reterr);
+		err = failure ? failure : err;
+	}
+	return err;
 }
 
 /* bans_follow - sockets and records of all that was decided. Errors: those of sock_destroy and record_blocked. */
@@ -235,17 +241,17 @@ int bans_follow(struct bans *bans, struct errmsg *reterr)
 {
 	struct feed_change feed;
 	struct errmsg error = { "" };
-	int err = feed_change_make(bans, &feed), err_records;
+	int err = feed_change_make(bans, &feed), err_records, err_feed;
 
 	if (err)
 		return errmsg_set(reterr, err, "out of memory");
 	err = sockets_end(bans, &feed.added, reterr);
 	err_records = records_write(bans, &error);
-	if (!err_records)
-		err_records = feed_record(bans, &feed, &error);
+	err_feed = feed_record(bans, &feed, &error);
 	feed_change_free(&feed);
-	/* One of the two is told. */
-	return err ? err : errmsg_set(reterr, err_records, "%s", error.text);
+	/* One of them is told. */
+	return err ? err :
+		     errmsg_set(reterr, err_records ? err_records : err_feed, "%s", error.text);
 }
 
 /* For bans_tell_xdp, after the transaction. */

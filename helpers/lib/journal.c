@@ -133,7 +133,7 @@ struct fields {
 	bool kernel_facility; /* SYSLOG_FACILITY=0 */
 	bool user_facility; /* any other */
 	bool nginx; /* _COMM=nginx */
-	bool datagram; /* _TRANSPORT=syslog or journal */
+	bool stream; /* _TRANSPORT=stdout, which journald cuts at newlines */
 	bool foreign; /* somebody else's */
 	const char *message;
 	size_t length;
@@ -156,8 +156,8 @@ static inline void underscore_field(struct fields *fields, const char *data, siz
 {
 	if (IS(data, length, "_TRANSPORT=kernel"))
 		fields->kernel = true;
-	else if (IS(data, length, "_TRANSPORT=syslog") || IS(data, length, "_TRANSPORT=journal"))
-		fields->datagram = true;
+	else if (IS(data, length, "_TRANSPORT=stdout"))
+		fields->stream = true;
 	else if (BEGINS(data, length, "_COMM=")) {
 		fields->nginx = IS(data, length, "_COMM=nginx");
 		fields->foreign |= !fields->nginx;
@@ -246,7 +246,7 @@ static int entry_read(struct journal *journal, struct journal_entry *ret)
 		return err;
 	ret->realtime_us = realtime_us;
 	ret->source = fields.kernel ? JOURNAL_KERNEL : JOURNAL_NGINX;
-	ret->whole = fields.kernel || fields.datagram;
+	ret->whole = !fields.stream;
 	ret->message = fields.message;
 	ret->length = fields.length;
 	return 1;

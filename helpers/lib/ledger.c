@@ -436,7 +436,7 @@ static void set_aside(struct ledger *ledger, const char *why, struct errmsg *ret
 	gmtime_r(&now, &broken);
 	strftime(when, sizeof(when), "%Y%m%dT%H%M%SZ", &broken);
 	snprintf(to, sizeof(to), "%s.aside-%s", ledger->path, when);
-	for (int i = 2; i < 100 && !access(to, F_OK); i++)
+	for (int i = 2; i < 100 && !faccessat(AT_FDCWD, to, F_OK, AT_SYMLINK_NOFOLLOW); i++)
 		snprintf(to, sizeof(to), "%s.aside-%s-%d", ledger->path, when, i);
 	if (rename(ledger->path, to))
 		errmsg_set(retwarning, -errno,
@@ -516,7 +516,7 @@ static int refresh(struct ledger *ledger, struct errmsg *reterr, struct errmsg *
 		close(fd);
 		return errmsg_set(reterr, err, "cannot open %s: %s", ledger->path, strerror(-err));
 	}
-	if (fd < 0 && errno != EISDIR && errno != ELOOP)
+	if (fd < 0 && errno != EISDIR && errno != ELOOP && errno != ENXIO)
 		return errmsg_set(reterr, -errno, "cannot open %s: %s", ledger->path,
 				  strerror(errno));
 	if (fd < 0 || !S_ISREG(status.st_mode)) {
