@@ -116,7 +116,7 @@ static void record_check(const struct ledger_record *record)
 	must(!prefix_parse(word, &again, NULL) && !prefix_compare(&again, &record->prefix));
 	must(record->by < LEDGER_BY && record->level <= 4);
 	must(record->since_ms >= 0 && record->until_ms >= 0 && record->reason);
-	must(strspn(record->rule, "API-0123456789") == strlen(record->rule));
+	must(strspn(record->rule, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") == strlen(record->rule));
 }
 
 static void same(const struct ledger_record *left, const struct ledger_record *right)

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Fuzzes both parsers of helpers/lib/log_line.c: whatever the bytes, nothing is proven that the line does not say.
-#define _GNU_SOURCE /* memmem */
 
 #include <stdint.h>
 #include <stdlib.h>
