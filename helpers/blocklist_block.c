@@ -42,9 +42,33 @@ static int prefixes_read(const struct options *options, struct prefix_list *ret,
 		err = prefix_list_read(stdin, "standard input", FEED_ENTRIES_MAX, ret, reterr);
 	else
 		err = words_read(options, ret, reterr);
-	if (!err)
-		ret->length = prefix_normalise(ret->prefixes, ret->length);
 	return err;
+}
+
+static int larger_first(const void *left, const void *right)
+{
+	const struct prefix *a = left, *b = right;
+
+	return a->bits != b->bits ? (int)a->bits - (int)b->bits : prefix_compare(a, b);
+}
+
+/*
+ * Who lets go names records, and what is a part of another may have one of its own: nothing is joined. Networks first, so that nothing
+ * is refused for being in one that goes too.
+ */
+static void unblocking_order(struct prefix_list *list)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < list->length; i++)
+		list->prefixes[i] = prefix_client(&list->prefixes[i]);
+	if (list->length)
+		qsort(list->prefixes, list->length, sizeof(*list->prefixes), larger_first);
+	for (size_t i = 0; i < list->length; i++) {
+		if (!kept || prefix_compare(&list->prefixes[kept - 1], &list->prefixes[i]))
+			list->prefixes[kept++] = list->prefixes[i];
+	}
+	list->length = kept;
 }
 
 /* --- block and unblock: how they answer ------------------------------------------------------------- */
@@ -189,13 +213,6 @@ static int unblock_one(struct bans *bans, const struct prefix *prefix, const cha
 	return 0;
 }
 
-static int larger_first(const void *left, const void *right)
-{
-	const struct prefix *a = left, *b = right;
-
-	return (int)a->bits - (int)b->bits;
-}
-
 /* Everybody that the memory has, in a list of its own: records move while they are put. */
 static int everybody(const struct bans *bans, struct prefix_list *ret)
 {
@@ -209,28 +226,73 @@ static int everybody(const struct bans *bans, struct prefix_list *ret)
 		if (ledger_active(ledger_at(ledger, i), bans_now_ms(bans)))
 			prefixes[length++] = ledger_at(ledger, i)->prefix;
 	}
-	/* Networks first: nothing is refused for being in one of them. */
-	qsort(prefixes, length, sizeof(*prefixes), larger_first);
 	*ret = (struct prefix_list){ prefixes, length };
+	unblocking_order(ret);
 	return 0;
+}
+
+/*
+ * Networks that were blocked together may have become one: a list that blocked them lets them go, too. ret_joined: which records were
+ * let go for that; freed by the caller.
+ */
+static int unblock_joined(struct bans *bans, const struct prefix_list *list, const char *reason,
+			  struct prefix_list *ret_joined, struct tally *tally)
+{
+	struct prefix *prefixes = calloc(list->length + 1, sizeof(*prefixes));
+	const struct ledger_record *record;
+	size_t length, kept = 0;
+	int err = 0;
+
+	if (!prefixes)
+		return -ENOMEM;
+	memcpy(prefixes, list->prefixes, list->length * sizeof(*prefixes));
+	length = prefix_normalise(prefixes, list->length);
+	for (size_t i = 0; i < length && !err; i++) {
+		record = ledger_find(bans_ledger(bans), &prefixes[i]);
+		if (prefix_is_client(&prefixes[i]) || !record ||
+		    !ledger_active(record, bans_now_ms(bans)))
+			continue;
+		err = unblock_one(bans, &prefixes[i], reason, tally);
+		prefixes[kept++] = prefixes[i];
+	}
+	*ret_joined = (struct prefix_list){ prefixes, kept };
+	return err;
+}
+
+static bool held_by(const struct prefix_list *list, const struct prefix *prefix)
+{
+	for (size_t i = 0; i < list->length; i++) {
+		if (prefix_contains(&list->prefixes[i], prefix))
+			return true;
+	}
+	return false;
 }
 
 static int unblock_all(struct bans *bans, const struct options *options,
 		       const struct prefix_list *list, struct tally *tally)
 {
-	int err = 0;
+	const char *reason = options->reason ? options->reason : "by hand";
+	struct prefix_list joined = { 0 };
+	const struct ledger_record *record;
+	int err = unblock_joined(bans, list, reason, &joined, tally);
 
-	for (size_t i = 0; i < list->length && !err; i++)
-		err = unblock_one(bans, &list->prefixes[i],
-				  options->reason ? options->reason : "by hand", tally);
+	for (size_t i = 0; i < list->length && !err; i++) {
+		record = ledger_find(bans_ledger(bans), &list->prefixes[i]);
+		if ((!record || !ledger_active(record, bans_now_ms(bans))) &&
+		    held_by(&joined, &list->prefixes[i]))
+			continue;
+		err = unblock_one(bans, &list->prefixes[i], reason, tally);
+	}
+	prefix_list_free(&joined);
 	return err;
 }
 
 /* --- both ------------------------------------------------------------------------------------------- */
 
+/* Of a list in the order of unblocking_order. */
 static bool has_network(const struct prefix_list *list)
 {
-	return list->length && !prefix_is_client(&list->prefixes[list->length - 1]);
+	return list->length && !prefix_is_client(&list->prefixes[0]);
 }
 
 typedef int (*all_t)(struct bans *bans, const struct options *options,
@@ -251,11 +313,15 @@ static int change(const struct options *options, all_t all, const char *what, st
 				  !strcmp(options->verb, "unblock") ? ", or --all and none" : "");
 	if (!options->all)
 		err = prefixes_read(options, &list, reterr);
+	if (!err && all == unblock_all)
+		unblocking_order(&list);
+	else if (!err)
+		list.length = prefix_normalise(list.prefixes, list.length);
 	if (!err)
 		err = bans_open(&bans, &options->bans, reterr);
 	/* A network that nft alone put in is remembered first: its ranges may have been cut, so it is not simply found. */
 	if (!err && all == unblock_all && (options->all || has_network(&list)))
-		err = bans_reconcile(bans, BANS_AS_NFT, &report, reterr, &warning);
+		err = bans_reconcile(bans, BANS_AS_RULES, &report, reterr, &warning);
 	if (!err)
 		err = bans_begin(bans, reterr, &warning);
 	if (err)

@@ -69,7 +69,7 @@ static size_t skipped_tell(const struct bans *bans, const struct prefix_list *li
 	size_t skipped = 0;
 
 	for (size_t i = 0; i < list->length; i++) {
-		why = bans_protection(bans, &list->prefixes[i]);
+		why = bans_left_out(bans, &list->prefixes[i]);
 		if (!why || skipped++ >= SKIPPED_TOLD)
 			continue;
 		prefix_print(address, &list->prefixes[i]);

@@ -35,6 +35,7 @@ struct mirror {
 	bool deaf; /* nobody tells of promotions */
 	struct xdp_maps maps;
 	uint32_t maps_id; /* of the settings map; 0: nothing is attached */
+	uint64_t looked_ms;
 	uint64_t compared_ms;
 	size_t heard; /* elements, in this reading */
 	uint64_t storm_ms; /* since when; 0: there is none */
@@ -277,7 +278,10 @@ void mirror_turn(struct mirror *mirror, bool quiet)
 		mirror->storm_ms = 0;
 		mirror->stale = true;
 	}
-	maps_look(mirror);
+	if (now_ms() - mirror->looked_ms >= LOOK_MS) {
+		mirror->looked_ms = now_ms();
+		maps_look(mirror);
+	}
 	if (!mirror->storm_ms && (mirror->stale || now_ms() - mirror->compared_ms >= compare_ms))
 		copy(mirror);
 }

@@ -27,6 +27,8 @@
 #define COMPARE_ALL_MS 60000
 /* After a change that somebody else made: he may not be done yet. */
 #define COMPARE_SOON_MS 1000
+/* When elements that had no message yet are looked at again. */
+#define FRESH_AGAIN_MS 6000
 /* Rules that are gone for so long were not taken away by somebody who is about to load others. */
 #define RULES_PATIENCE_MS 5000
 /* More elements at once, put in or taken out by others, are not looked at one by one. */
@@ -181,6 +183,16 @@ static void handle(const struct nft_event *event, void *data)
 
 /* --- what is done about it ------------------------------------------------------------------------ */
 
+/* Whether a client is in its set. */
+static bool is_there(const struct watcher *watcher, const struct prefix *client)
+{
+	const struct nft_batch_set *set = &blocked_sets[blocked_set_of(client)];
+	struct nft_range found;
+
+	return !nft_table_element(bans_table(watcher->bans), set->name, client->address,
+				  set->key_bytes, &found, NULL);
+}
+
 static int promoted_take(struct watcher *watcher)
 {
 	const struct protected_entry *why;
@@ -189,21 +201,14 @@ static int promoted_take(struct watcher *watcher)
 	int err = 0;
 
 	for (size_t i = 0; i < watcher->promoted_length && !err; i++) {
+		/* Somebody may have let it go while its message was on the way. */
+		if (!is_there(watcher, &watcher->promoted[i]))
+			continue;
 		offence = bans_promotion(watcher->bans, &watcher->promoted[i],
 					 bans_now_ms(watcher->bans));
 		err = bans_offend(watcher->bans, &offence, &answer, &why);
 	}
 	return err;
-}
-
-/* Whether an element that an event told of is in the set still, or again. */
-static bool is_there(const struct watcher *watcher, const struct element *element)
-{
-	const struct nft_batch_set *set = &blocked_sets[blocked_set_of(&element->prefix)];
-	struct nft_range found;
-
-	return !nft_table_element(bans_table(watcher->bans), set->name, element->prefix.address,
-				  set->key_bytes, &found, NULL);
 }
 
 /*
@@ -219,7 +224,7 @@ static int element_take(struct watcher *watcher, const struct element *element)
 	struct bans_finding finding;
 	enum bans_answer answer;
 
-	if (element->network || is_there(watcher, element) != element->added)
+	if (element->network || is_there(watcher, &element->prefix) != element->added)
 		return 0;
 	bans_find(watcher->bans, &element->prefix, &finding);
 	if (element->added && !active && !finding.feed)
@@ -375,12 +380,17 @@ static void compare(struct watcher *watcher)
 	if (err) {
 		watcher->whole = true;
 		tell(watcher, err == -ENOENT ? "<4>" : "<3>", error.text);
+		/* Whatever it was, rules are worth more than elements. */
+		if (err != -ENOENT)
+			rules_mend(watcher);
 		return;
 	}
 	watcher->taking = watcher->deaf ? BANS_AS_RULES : BANS_AS_NFT;
 	watcher->compared_all_ms = now_ms();
 	nft_table_generation(bans_table(watcher->bans), &watcher->generation, NULL);
 	report_tell(watcher, &report);
+	if (report.fresh)
+		compare_whole(watcher, FRESH_AGAIN_MS, 0);
 	rules_mend(watcher);
 }
 

@@ -76,7 +76,7 @@ promotion() {
 	family 4
 	rules_rate ip_rate_limit "5/second burst 5 packets"
 	fast_lane
-	lab_start gw tcpdump -l -n -i nflog:20 -w /dev/null -U 2>"$LAB_DIR/tcpdump.log"
+	lab_start gw tcpdump -Z root -l -n -i nflog:20 -w /dev/null -U 2>"$LAB_DIR/tcpdump.log"
 	lab_wait 5 grep -q listening "$LAB_DIR/tcpdump.log"
 	watching
 	grep -q 'NFLOG group 20: another program does; ignoring' "$LAB_DIR/watch.log"

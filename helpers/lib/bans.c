@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Decides who is blocked, for how long, and brings it into force: here the transaction around it.
 //
-// Sets first, then memory: a process that dies in between leaves an element that nobody remembers, and the next one takes that over.
-// The other way round it would leave somebody who is not blocked and believed to be.
+// Sets first, then memory: where the sets cannot be changed nothing has happened. A process that dies in between leaves an element
+// that nobody remembers, and the next one takes that over.
 #include "bans_private.h"
 
 #include <errno.h>
@@ -177,12 +177,11 @@ int bans_begin(struct bans *bans, struct errmsg *reterr, struct errmsg *retwarni
 	return err;
 }
 
-static void transaction_end(struct bans *bans)
+static void changes_forget(struct bans *bans)
 {
 	bans->changes_length = 0;
 	bans->feed = NULL;
 	bans->feed_removed = NULL;
-	ledger_unlock(bans->ledger);
 }
 
 /* bans_cancel - nothing was decided. */
@@ -193,42 +192,34 @@ void bans_cancel(struct bans *bans)
 		/* A network that was over the threshold is counted again: it was not blocked. */
 		bans->subnets = offenders_close(bans->subnets);
 	}
-	transaction_end(bans);
+	changes_forget(bans);
+	ledger_unlock(bans->ledger);
 }
 
 /* --- end ---------------------------------------------------------------------------------------- */
 
-static int feed_remember(struct bans *bans, struct errmsg *reterr)
-{
-	if (bans->feed_removed)
-		return feed_remove(bans->options.state, bans->feed_removed, reterr);
-	return bans->feed ? feed_write(bans->options.state, bans->feed, reterr) : 0;
-}
-
-/* The sets are as they should be; what is left can fail without harm to that. */
-static int follow_up(struct bans *bans, struct errmsg *reterr, struct errmsg *retwarning)
+/*
+ * The sets are as they should be: connections end, before the disk is waited for. What is left can fail without harm to the block.
+ */
+static int follow_up(struct bans *bans, struct feed_writing *feed, struct errmsg *reterr,
+		     struct errmsg *retwarning)
 {
 	struct errmsg error = { "" };
-	int err = ledger_write(bans->ledger, bans->clock.real_ms, reterr);
+	int err = 0, err_ledger, err_sockets;
 
-	if (!err)
-		err = feed_remember(bans, reterr);
+	if (feed->folder_fd >= 0)
+		err = feed_write_end(feed, true, reterr);
+	else if (bans->feed_removed)
+		err = feed_remove(bans->options.state, bans->feed_removed, reterr);
+	err_sockets = bans_sockets_end(bans, &error);
+	err_ledger = ledger_write(bans->ledger, bans->clock.real_ms, err ? NULL : reterr);
 	bans_told(bans);
-	if (bans_follow(bans, &error))
+	/* What is recorded is in our memory; others need not wait for it. */
+	ledger_unlock(bans->ledger);
+	if (bans_records_write(bans, &error) || err_sockets)
 		errmsg_set(retwarning, 0, "%s; ignoring", error.text);
-	transaction_end(bans);
-	return err;
-}
-
-static bool few_hosts(const struct bans *bans)
-{
-	if (bans->feed || bans->feed_removed || bans->changes_length > ONE_BY_ONE_MAX)
-		return false;
-	for (size_t i = 0; i < bans->changes_length; i++) {
-		if (!prefix_is_client(&bans->changes[i].prefix))
-			return false;
-	}
-	return true;
+	changes_forget(bans);
+	return err ? err : err_ledger;
 }
 
 /*
@@ -240,17 +231,21 @@ static bool few_hosts(const struct bans *bans)
  */
 int bans_commit(struct bans *bans, struct errmsg *reterr, struct errmsg *retwarning)
 {
-	struct bans_report report = { 0 };
-	int err;
+	struct feed_writing feed = { .folder_fd = -1 };
+	int err = 0;
 
 	retwarning->text[0] = '\0';
-	err = few_hosts(bans) ? bans_bring_changes(bans, reterr) :
-				bans_bring_all(bans, BANS_AS_NFT, &report, reterr);
-	if (err) {
-		bans_cancel(bans);
-		return err;
-	}
-	return follow_up(bans, reterr, retwarning);
+	/* A feed is written before and renamed after: elements that no feed claims would be taken for nft's. */
+	if (bans->feed)
+		err = feed_write(bans->options.state, bans->feed, &feed, reterr);
+	if (!err)
+		err = bans_bring_changes(bans, reterr, retwarning);
+	if (!err)
+		return follow_up(bans, &feed, reterr, retwarning);
+	if (feed.folder_fd >= 0)
+		feed_write_end(&feed, false, NULL);
+	bans_cancel(bans);
+	return err;
 }
 
 /*
@@ -261,18 +256,19 @@ int bans_commit(struct bans *bans, struct errmsg *reterr, struct errmsg *retwarn
 int bans_reconcile(struct bans *bans, unsigned int taking, struct bans_report *ret,
 		   struct errmsg *reterr, struct errmsg *retwarning)
 {
+	struct feed_writing none = { .folder_fd = -1 };
 	struct bans_report report = { 0 };
 	int err = bans_begin(bans, reterr, retwarning);
 
 	if (err)
 		return err;
-	err = bans_bring_all(bans, taking, &report, reterr);
+	err = bans_bring_all(bans, taking, &report, reterr, retwarning);
 	if (err) {
 		bans_cancel(bans);
 		return err;
 	}
 	*ret = report;
-	return follow_up(bans, reterr, retwarning);
+	return follow_up(bans, &none, reterr, retwarning);
 }
 
 /* bans_save - the same, and the ledger's file is written anew, without what is forgotten and feeds whose time is over. Errors: those of bans_reconcile. */

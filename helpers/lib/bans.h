@@ -77,6 +77,7 @@ struct bans_report {
 	size_t adopted; /* in the sets only: remembered now */
 	size_t missing; /* in the memory only: put into the sets */
 	size_t untimely; /* with another end: put right */
+	size_t fresh; /* put in just now, by whom is not told yet: left for the next time */
 	size_t removed; /* what nothing asks for any more, networks cut anew among it */
 };
 
@@ -102,6 +103,7 @@ struct nft_table *bans_table(const struct bans *bans);
 enum nft_mode bans_mode(const struct bans *bans);
 
 const struct protected_entry *bans_protection(const struct bans *bans, const struct prefix *prefix);
+const struct protected_entry *bans_left_out(const struct bans *bans, const struct prefix *prefix);
 
 /* Why an address is blocked: by a record of its own, a network's, or a feed. */
 struct bans_finding {

@@ -296,6 +296,22 @@ int bans_feed_remove(struct bans *bans, const char *name, struct errmsg *reterr)
 	return 0;
 }
 
+/*
+ * bans_left_out - why a prefix that is wanted is not put into the sets, or NULL; valid until the next bans_begin.
+ *
+ * The rules spare the allowlist themselves (API-011), so a network around it can be blocked. Whoever is typing must not block
+ * himself; but asking who is blocked must not let him go either.
+ */
+const struct protected_entry *bans_left_out(const struct bans *bans, const struct prefix *prefix)
+{
+	const struct protected_entry *why = protected_find(&bans->protected, prefix, false);
+
+	if (!why || why->why == PROTECTED_SSH ||
+	    (why->why == PROTECTED_ALLOWLIST && !prefix_is_client(prefix)))
+		return NULL;
+	return why;
+}
+
 /* bans_protection - what forbids to block a prefix, or NULL; valid until the next bans_begin. */
 const struct protected_entry *bans_protection(const struct bans *bans, const struct prefix *prefix)
 {

@@ -3,10 +3,12 @@
 #include "bans_private.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* An element whose time ends between the look and the commit makes the commit fail. */
 #define COMMIT_TRIES 5
+#define FRESH_MS 5000
 
 /* --- what is wanted ----------------------------------------------------------------------------- */
 
@@ -19,10 +21,7 @@ static void ranges_free(struct timed_ranges ranges[BLOCKED_SETS])
 static int want(const struct bans *bans, struct timed_ranges wanted[BLOCKED_SETS],
 		const struct prefix *prefix, int64_t until_ms)
 {
-	const struct protected_entry *why = protected_find(&bans->protected, prefix, false);
-
-	/* Whoever is typing must not block himself; but asking who is blocked must not let him go either. */
-	if (why && why->why != PROTECTED_SSH)
+	if (bans_left_out(bans, prefix))
 		return 0;
 	return timed_ranges_push_prefix(&wanted[blocked_set_of(prefix)], prefix, until_ms);
 }
@@ -116,23 +115,45 @@ static bool nobody(enum blocked_set which, const struct timed_range *range)
 	return which == BLOCKED_HOSTS6 && memcmp(range->first + 8, host_part, sizeof(host_part));
 }
 
-static int adopt(struct bans *bans, enum blocked_set which, const struct timed_ranges *there,
-		 const struct timed_ranges *known, unsigned int taking)
+/* What the rules put in a moment ago, and what NFLOG says of it is still on its way. */
+static bool is_fresh(const struct bans *bans, enum blocked_set which,
+		     const struct timed_range *range)
+{
+	const int64_t timeout_ms = (int64_t)bans->about[which].timeout_ms;
+
+	return !blocked_sets[which].interval && range->mark == BLOCKED_SET_TIMEOUT &&
+	       range->until_ms > bans->clock.real_ms + timeout_ms - FRESH_MS;
+}
+
+static int adopt(struct bans *bans, enum blocked_set which, struct timed_ranges *there,
+		 const struct timed_ranges *known, unsigned int taking, size_t *fresh)
 {
 	const size_t key_bytes = blocked_sets[which].key_bytes;
 	struct timed_ranges rest = { 0 };
+	size_t kept = 0;
 	int err = 0;
 
 	for (size_t i = 0; i < there->length && !err; i++) {
-		if (nobody(which, &there->ranges[i]))
+		const struct timed_range range = there->ranges[i];
+
+		there->ranges[kept++] = range;
+		if (nobody(which, &range))
 			continue;
 		rest.length = 0;
-		err = timed_ranges_uncovered(known, &there->ranges[i], key_bytes, &rest);
+		err = timed_ranges_uncovered(known, &range, key_bytes, &rest);
+		if (rest.length && !(taking & BANS_AS_RULES) && is_fresh(bans, which, &range)) {
+			(*fresh)++;
+			kept--;
+			continue;
+		}
 		for (size_t j = 0; j < rest.length && !err; j++)
 			err = adopt_range(bans, which, &rest.ranges[j],
 					  taking & BANS_AS_RULES && !blocked_sets[which].interval &&
-						  there->ranges[i].mark == BLOCKED_SET_TIMEOUT);
+						  range.mark == BLOCKED_SET_TIMEOUT);
 	}
+	/* What is left alone is neither taken over nor taken out. */
+	if (!err)
+		there->length = kept;
 	timed_ranges_free(&rest);
 	return err;
 }
@@ -150,8 +171,11 @@ static int protected_set_bring(struct bans *bans, const struct nft_batch_set *se
 	struct timed_difference difference = { 0 };
 	struct timed_ranges there = { 0 };
 	struct nft_set elements = { 0 };
-	int err = nft_table_set(bans->table, set->name, &elements, NULL);
+	struct nft_set_about about;
+	int err = nft_table_set_about(bans->table, set->name, &about, NULL);
 
+	if (!err)
+		err = nft_table_set(bans->table, set->name, &elements, NULL);
 	/* Rules of an older version have no such set. */
 	if (err)
 		return err == -ENOENT ? 0 : err;
@@ -160,6 +184,9 @@ static int protected_set_bring(struct bans *bans, const struct nft_batch_set *se
 					set->key_bytes, LEDGER_FOREVER);
 	timed_ranges_sort(&there);
 	timed_ranges_unite(wanted);
+	/* A router may have more; what has no room the helpers spare all the same. */
+	if (about.size && wanted->length > about.size)
+		wanted->length = about.size;
 	if (!err)
 		err = timed_ranges_compare(wanted, &there, 0, &difference);
 	for (size_t i = 0; i < difference.surplus.length && !err; i++)
@@ -196,45 +223,65 @@ static int protected_bring(struct bans *bans)
 
 /* --- sets made right -------------------------------------------------------------------------------- */
 
-static int size_check(const struct bans *bans, enum blocked_set which, size_t wanted,
-		      struct errmsg *reterr)
+static int later_first(const void *left, const void *right)
 {
-	if (!bans->about[which].size || wanted <= bans->about[which].size)
+	const struct timed_range *a = left, *b = right;
+
+	return a->until_ms < b->until_ms ? 1 : a->until_ms > b->until_ms ? -1 : 0;
+}
+
+/* strict: too many is an error. Else those that end last go in, and it is said. */
+static int size_fit(const struct bans *bans, enum blocked_set which, bool strict,
+		    struct timed_ranges *wanted, struct errmsg *ret)
+{
+	const uint32_t size = bans->about[which].size;
+
+	if (!size || wanted->length <= size)
 		return 0;
-	return errmsg_set(
-		reterr, -ENOSPC,
-		"%zu addresses are more than set %s holds (%u): raise its size in "
-		"nftables/api-protection/state.nft, and load the rules anew (before Linux "
-		"6.12 delete the table first)",
-		wanted, blocked_sets[which].name, bans->about[which].size);
+	errmsg_set(ret, 0,
+		   "%zu addresses are more than set %s holds (%u): raise its size in "
+		   "nftables/api-protection/state.nft, and load the rules anew (before Linux "
+		   "6.12 delete the table first)",
+		   wanted->length, blocked_sets[which].name, size);
+	if (strict)
+		return -ENOSPC;
+	qsort(wanted->ranges, wanted->length, sizeof(*wanted->ranges), later_first);
+	wanted->length = size;
+	timed_ranges_sort(wanted);
+	return 0;
 }
 
 static int set_bring(struct bans *bans, enum blocked_set which, const struct timed_ranges *wanted,
-		     const struct timed_ranges *there, struct bans_report *report,
-		     struct errmsg *reterr)
+		     const struct timed_ranges *there, struct bans_report *report)
 {
+	/* Of a long list the last is put in a while after the clock was read. */
+	const int64_t slack_ms = BLOCKED_SLACK_MS + (int64_t)wanted->length / 25;
 	struct timed_difference difference = { 0 };
 	size_t kept = 0;
-	int err = size_check(bans, which, wanted->length, reterr);
+	int err = timed_ranges_compare(wanted, there, slack_ms, &difference);
 
-	if (err)
-		return err;
-	err = timed_ranges_compare(wanted, there, BLOCKED_SLACK_MS, &difference);
-	if (err) {
-		timed_difference_free(&difference);
-		return errmsg_set(reterr, err, "out of memory");
-	}
-	for (size_t i = 0; i < difference.surplus.length; i++) {
+	for (size_t i = 0; i < difference.surplus.length && !err; i++) {
 		if (!nobody(which, &difference.surplus.ranges[i]))
 			difference.surplus.ranges[kept++] = difference.surplus.ranges[i];
 	}
 	difference.surplus.length = kept;
-	blocked_set_change(bans->batch, which, &difference, &bans->clock);
+	if (!err)
+		blocked_set_change(bans->batch, which, &difference, &bans->clock);
 	report->missing += difference.missing.length;
 	report->untimely += difference.untimely.length;
 	report->removed += difference.surplus.length;
 	timed_difference_free(&difference);
-	return 0;
+	return err;
+}
+
+/* While the rules add, a dump passes over some elements. */
+static bool is_there(const struct bans *bans, const struct prefix *client)
+{
+	const struct nft_batch_set *set = &blocked_sets[blocked_set_of(client)];
+	struct nft_range found;
+
+	return !set->interval && !nft_table_element(bans->table, set->name, client->address,
+						    set->key_bytes, &found, NULL);
 }
 
 /* What nft put in and nft took out. */
@@ -254,7 +301,8 @@ static int lift_missing(struct bans *bans, const struct timed_ranges there[BLOCK
 
 		if (record.by != LEDGER_BY_NFT || !ledger_active(&record, bans->clock.real_ms) ||
 		    timed_ranges_cover(&there[blocked_set_of(&record.prefix)],
-				       record.prefix.address))
+				       record.prefix.address) ||
+		    is_there(bans, &record.prefix))
 			continue;
 		record.lifted = true;
 		record.until_ms = bans->clock.real_ms;
@@ -265,8 +313,18 @@ static int lift_missing(struct bans *bans, const struct timed_ranges there[BLOCK
 	return err;
 }
 
-static int bring_once(struct bans *bans, unsigned int taking, struct bans_report *report,
-		      struct errmsg *reterr)
+#define SETS_OF_HOSTS (1U << BLOCKED_HOSTS | 1U << BLOCKED_HOSTS6)
+#define SETS_OF_NETS (1U << BLOCKED_NETS | 1U << BLOCKED_NETS6)
+
+/* How whole sets are brought. */
+struct bringing {
+	unsigned int sets; /* bits */
+	unsigned int taking; /* bans_taking */
+	bool strict;
+};
+
+static int sets_bring(struct bans *bans, const struct bringing *how, struct bans_report *report,
+		      struct errmsg *reterr, struct errmsg *retwarning)
 {
 	struct timed_ranges wanted[BLOCKED_SETS] = { 0 }, there[BLOCKED_SETS] = { 0 };
 	const size_t before = bans->changes_length;
@@ -275,43 +333,46 @@ static int bring_once(struct bans *bans, unsigned int taking, struct bans_report
 	if (err)
 		errmsg_set(reterr, err, "out of memory");
 	for (int i = 0; i < BLOCKED_SETS && !err; i++) {
+		if (!(how->sets & 1U << i))
+			continue;
 		err = blocked_set_read(bans->table, i, &bans->about[i], &bans->clock, &there[i],
 				       reterr);
 		if (!err)
-			err = adopt(bans, i, &there[i], &wanted[i], taking);
+			err = adopt(bans, i, &there[i], &wanted[i], how->taking, &report->fresh);
 	}
 	report->adopted += bans->changes_length - before;
-	if (!err && taking & BANS_AS_LIFTED)
+	if (!err && how->taking & BANS_AS_LIFTED)
 		err = lift_missing(bans, there);
 	ranges_free(wanted);
-	if (!err) {
+	if (!err)
 		err = wanted_make(bans, false, wanted);
-		if (err)
-			errmsg_set(reterr, err, "out of memory");
+	/* Reading took its time, and times to live count from now. */
+	bans->clock = blocked_clock_now();
+	for (int i = 0; i < BLOCKED_SETS && !err; i++) {
+		if (!(how->sets & 1U << i))
+			continue;
+		err = size_fit(bans, i, how->strict, &wanted[i], how->strict ? reterr : retwarning);
+		if (!err)
+			err = set_bring(bans, i, &wanted[i], &there[i], report);
 	}
-	for (int i = 0; i < BLOCKED_SETS && !err; i++)
-		err = set_bring(bans, i, &wanted[i], &there[i], report, reterr);
 	ranges_free(wanted);
 	ranges_free(there);
-	if (!err)
-		err = protected_bring(bans);
-	if (err) {
-		nft_batch_reset(bans->batch);
-		return err;
-	}
-	return nft_batch_commit(bans->batch, reterr);
+	if (err == -ENOMEM)
+		errmsg_set(reterr, err, "out of memory");
+	return err;
 }
 
-/* The clock goes on while sets are read: ends are counted from when the reading began. */
+/* What was to be taken out is over, what was to be put in is there: somebody was faster. */
 static bool again(int err)
 {
-	return err == -ENOENT || err == -EEXIST || err == -ENOTEMPTY;
+	return err == -ENOENT || err == -EEXIST || err == -ENOTEMPTY || err == -ENOBUFS;
 }
 
-/* bans_bring_all - lays whole sets and the memory side by side, and makes the sets right. Errors: those of bans_commit. */
+/* bans_bring_all - lays the sets and the memory side by side, and makes the sets right. Errors: those of bans_commit. */
 int bans_bring_all(struct bans *bans, unsigned int taking, struct bans_report *report,
-		   struct errmsg *reterr)
+		   struct errmsg *reterr, struct errmsg *retwarning)
 {
+	const struct bringing how = { .sets = SETS_OF_HOSTS | SETS_OF_NETS, .taking = taking };
 	int err = -ENOENT;
 
 	for (int i = 0; i < COMMIT_TRIES && again(err); i++) {
@@ -320,7 +381,13 @@ int bans_bring_all(struct bans *bans, unsigned int taking, struct bans_report *r
 		err = bans_table_look(bans, reterr);
 		if (err)
 			return err;
-		err = bring_once(bans, taking, report, reterr);
+		err = sets_bring(bans, &how, report, reterr, retwarning);
+		if (!err)
+			err = protected_bring(bans);
+		if (err)
+			nft_batch_reset(bans->batch);
+		else
+			err = nft_batch_commit(bans->batch, reterr);
 	}
 	return err;
 }
@@ -362,15 +429,37 @@ static int bring_change(struct bans *bans, const struct change *change, struct e
 	return err;
 }
 
-/* bans_bring_changes - only what was decided, which are clients: it costs the same however many are blocked. */
-int bans_bring_changes(struct bans *bans, struct errmsg *reterr)
+/* Hosts one by one, where they are not too many; networks, and what a feed has, as whole sets. */
+static unsigned int sets_involved(const struct bans *bans)
 {
+	const bool feed = bans->feed || bans->feed_removed;
+	unsigned int sets = feed ? SETS_OF_NETS : 0;
+	size_t hosts = 0;
+
+	for (size_t i = 0; i < bans->changes_length; i++) {
+		if (prefix_is_client(&bans->changes[i].prefix))
+			hosts++;
+		else
+			sets |= SETS_OF_NETS;
+	}
+	return feed || hosts > ONE_BY_ONE_MAX ? sets | SETS_OF_HOSTS : sets;
+}
+
+/* bans_bring_changes - only what was decided: of hosts it costs the same however many are blocked. Errors: those of bans_commit. */
+int bans_bring_changes(struct bans *bans, struct errmsg *reterr, struct errmsg *retwarning)
+{
+	const struct bringing how = { .sets = sets_involved(bans), .strict = true };
+	struct bans_report report = { 0 };
 	int err = -ENOENT;
 
 	for (int i = 0; i < COMMIT_TRIES && again(err); i++) {
-		err = 0;
-		for (size_t j = 0; j < bans->changes_length && !err; j++)
-			err = bring_change(bans, &bans->changes[j], reterr);
+		bans->clock = blocked_clock_now();
+		err = how.sets ? sets_bring(bans, &how, &report, reterr, retwarning) : 0;
+		for (size_t j = 0; j < bans->changes_length && !err; j++) {
+			if (!(how.sets & SETS_OF_HOSTS) &&
+			    prefix_is_client(&bans->changes[j].prefix))
+				err = bring_change(bans, &bans->changes[j], reterr);
+		}
 		if (err)
 			nft_batch_reset(bans->batch);
 		else

@@ -40,32 +40,6 @@ static int ports_read(struct bans *bans, struct sock_ports **ret, size_t *ret_le
 	return 0;
 }
 
-/* A ban means gone: what the address has open would hold its slots until it times out. */
-static int sockets_end(struct bans *bans, const struct prefix_list *added, struct errmsg *reterr)
-{
-	struct prefix *peers = calloc(bans->changes_length + added->length + 1, sizeof(*peers));
-	struct sock_ports *ports = NULL;
-	size_t length = 0, ports_length, destroyed;
-	int err = 0;
-
-	if (!peers)
-		return errmsg_set(reterr, -ENOMEM, "out of memory");
-	for (size_t i = 0; i < bans->changes_length; i++) {
-		if (bans->changes[i].kind == CHANGE_BLOCKED)
-			peers[length++] = bans->changes[i].prefix;
-	}
-	for (size_t i = 0; i < added->length; i++)
-		peers[length++] = added->prefixes[i];
-	/* In mode audit everybody passes. */
-	if (length && bans->mode == NFT_MODE_ENFORCE)
-		err = ports_read(bans, &ports, &ports_length, reterr);
-	if (ports)
-		err = sock_destroy(peers, length, ports, ports_length, &destroyed, reterr);
-	free(ports);
-	free(peers);
-	return err;
-}
-
 /* --- what a feed changed ----------------------------------------------------------------------------- */
 
 struct feed_change {
@@ -116,9 +90,9 @@ static int feed_change_make(struct bans *bans, struct feed_change *ret)
 				 j == before->list.length ? -1 :
 							    feed_order(a, b);
 
-		if (side < 0 && !protected_find(&bans->protected, a, false))
+		if (side < 0 && !bans_left_out(bans, a))
 			change.added.prefixes[change.added.length++] = *a;
-		if (side > 0 && !protected_find(&bans->protected, b, false))
+		if (side > 0 && !bans_left_out(bans, b))
 			change.removed.prefixes[change.removed.length++] = *b;
 		i += side <= 0;
 		j += side >= 0;
@@ -143,6 +117,46 @@ static int feed_record(struct bans *bans, const struct feed_change *change, stru
 		failure = record_list(bans->log, RECORD_BLOCKED, &record, change->added.prefixes,
 				      change->added.length, reterr);
 	return failure ? failure : err;
+}
+
+/* --- sockets ------------------------------------------------------------------------------------------ */
+
+static int peers_end(struct bans *bans, const struct prefix_list *added, struct errmsg *reterr)
+{
+	struct prefix *peers = calloc(bans->changes_length + added->length + 1, sizeof(*peers));
+	struct sock_ports *ports = NULL;
+	size_t length = 0, ports_length, destroyed;
+	int err = 0;
+
+	if (!peers)
+		return errmsg_set(reterr, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < bans->changes_length; i++) {
+		if (bans->changes[i].kind == CHANGE_BLOCKED)
+			peers[length++] = bans->changes[i].prefix;
+	}
+	for (size_t i = 0; i < added->length; i++)
+		peers[length++] = added->prefixes[i];
+	/* In mode audit everybody passes. */
+	if (length && bans->mode == NFT_MODE_ENFORCE)
+		err = ports_read(bans, &ports, &ports_length, reterr);
+	if (ports)
+		err = sock_destroy(peers, length, ports, ports_length, &destroyed, reterr);
+	free(ports);
+	free(peers);
+	return err;
+}
+
+/* bans_sockets_end - a ban means gone: what the address has open would hold its slots until it times out. Errors: of sock_destroy. */
+int bans_sockets_end(struct bans *bans, struct errmsg *reterr)
+{
+	struct feed_change feed;
+	int err = feed_change_make(bans, &feed);
+
+	if (err)
+		return errmsg_set(reterr, err, "out of memory");
+	err = peers_end(bans, &feed.added, reterr);
+	feed_change_free(&feed);
+	return err;
 }
 
 /* --- records ----------------------------------------------------------------------------------------- */
@@ -211,7 +225,7 @@ static int records_bulk(struct bans *bans, enum change_kind kind, enum record_ki
 }
 
 /* Where the file cannot be written the journal still can: a failure ends nothing, and the last is told. */
-static int records_write(struct bans *bans, struct errmsg *reterr)
+static int changes_record(struct bans *bans, struct errmsg *reterr)
 {
 	static const struct {
 		enum change_kind kind;
@@ -236,28 +250,24 @@ static int records_write(struct bans *bans, struct errmsg *reterr)
 	return err;
 }
 
-/* bans_follow - sockets and records of all that was decided. Errors: those of sock_destroy and record_blocked. */
-int bans_follow(struct bans *bans, struct errmsg *reterr)
+/* bans_records_write - of all that was decided. Errors: those of record_blocked. */
+int bans_records_write(struct bans *bans, struct errmsg *reterr)
 {
 	struct feed_change feed;
-	struct errmsg error = { "" };
-	int err = feed_change_make(bans, &feed), err_records, err_feed;
+	int err = feed_change_make(bans, &feed), err_feed;
 
 	if (err)
 		return errmsg_set(reterr, err, "out of memory");
-	err = sockets_end(bans, &feed.added, reterr);
-	err_records = records_write(bans, &error);
-	err_feed = feed_record(bans, &feed, &error);
+	err = changes_record(bans, reterr);
+	err_feed = feed_record(bans, &feed, reterr);
 	feed_change_free(&feed);
-	/* One of them is told. */
-	return err ? err :
-		     errmsg_set(reterr, err_records ? err_records : err_feed, "%s", error.text);
+	return err ? err : err_feed;
 }
 
 /* For bans_tell_xdp, after the transaction. */
 void bans_told(struct bans *bans)
 {
-	const bool many = bans->changes_length + bans->told.length > ONE_BY_ONE_MAX;
+	const bool many = bans->changes_length + bans->told.length > TOLD_MAX;
 
 	bans->told_all |= many || bans->feed || bans->feed_removed;
 	for (size_t i = 0; i < bans->changes_length && !bans->told_all; i++) {

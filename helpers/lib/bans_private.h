@@ -11,7 +11,9 @@
 #include "timed_ranges.h"
 
 /* Up to so many hosts are looked at one by one; for more, or for networks, whole sets are laid side by side. */
-#define ONE_BY_ONE_MAX 64
+#define ONE_BY_ONE_MAX 2048
+/* Of more than so many XDP is told all, not each. */
+#define TOLD_MAX 64
 
 enum change_kind {
 	CHANGE_BLOCKED,
@@ -62,11 +64,12 @@ int bans_subnet_offend(struct bans *bans, const struct prefix *client, int64_t a
 
 /* bans_enforce.c */
 int bans_bring_all(struct bans *bans, unsigned int taking, struct bans_report *report,
-		   struct errmsg *reterr);
-int bans_bring_changes(struct bans *bans, struct errmsg *reterr);
+		   struct errmsg *reterr, struct errmsg *retwarning);
+int bans_bring_changes(struct bans *bans, struct errmsg *reterr, struct errmsg *retwarning);
 
 /* bans_follow.c */
-int bans_follow(struct bans *bans, struct errmsg *reterr);
+int bans_sockets_end(struct bans *bans, struct errmsg *reterr);
+int bans_records_write(struct bans *bans, struct errmsg *reterr);
 void bans_told(struct bans *bans);
 
 #endif

@@ -109,7 +109,8 @@ int blocked_set_read(struct nft_table *table, enum blocked_set which,
 		timed_ranges_free(&ranges);
 		return err;
 	}
-	timed_ranges_sort(&ranges);
+	/* While the rules add, a dump tells some elements twice. */
+	timed_ranges_unite(&ranges);
 	*ret = ranges;
 	return 0;
 }

@@ -273,17 +273,6 @@ static void feed_print(const struct feed *feed, FILE *to)
 	}
 }
 
-static int write_in(int folder_fd, const struct feed *feed)
-{
-	struct file_replace replace;
-	int err = file_replace_open(&replace, folder_fd, feed->name);
-
-	if (err)
-		return err;
-	feed_print(feed, replace.to);
-	return file_replace_commit(&replace, NULL);
-}
-
 static int folder_open(const char *state, char path[PATH_MAX], struct errmsg *reterr)
 {
 	int fd;
@@ -296,17 +285,48 @@ static int folder_open(const char *state, char path[PATH_MAX], struct errmsg *re
 			fd;
 }
 
-/* feed_write - remembers a feed instead of what it was before: the old file or the new one, never half. Errors: of write(2). */
-int feed_write(const char *state, const struct feed *feed, struct errmsg *reterr)
+/*
+ * feed_write - writes a feed beside what it was before; feed_write_end then puts it in its place, which takes no time.
+ *
+ * ret: ended with feed_write_end. Errors: of write(2).
+ */
+int feed_write(const char *state, const struct feed *feed, struct feed_writing *ret,
+	       struct errmsg *reterr)
 {
 	char path[PATH_MAX];
-	int fd = folder_open(state, path, reterr), err;
+	struct feed_writing writing = { .folder_fd = folder_open(state, path, reterr) };
+	int err;
 
-	if (fd < 0)
-		return fd;
-	err = write_in(fd, feed);
-	close(fd);
-	return err ? errmsg_set(reterr, err, "cannot write %s/%s: %s", path, feed->name,
+	if (writing.folder_fd < 0)
+		return writing.folder_fd;
+	err = file_replace_open(&writing.replace, writing.folder_fd, feed->name);
+	if (!err) {
+		feed_print(feed, writing.replace.to);
+		err = file_replace_ready(&writing.replace);
+		if (err)
+			file_replace_cancel(&writing.replace);
+	}
+	if (err) {
+		close(writing.folder_fd);
+		return errmsg_set(reterr, err, "cannot write %s/%s: %s", path, feed->name,
+				  strerror(-err));
+	}
+	*ret = writing;
+	return 0;
+}
+
+/* feed_write_end - good: the new feed is the feed; else nothing has changed. Errors: of rename(2), fsync(2). */
+int feed_write_end(struct feed_writing *writing, bool good, struct errmsg *reterr)
+{
+	int err = 0;
+
+	if (good)
+		err = file_replace_commit(&writing->replace, NULL);
+	else
+		file_replace_cancel(&writing->replace);
+	close(writing->folder_fd);
+	writing->folder_fd = -1;
+	return err ? errmsg_set(reterr, err, "cannot remember feed %s: %s", writing->replace.name,
 				strerror(-err)) :
 		     0;
 }

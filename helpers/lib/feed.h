@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "errmsg.h"
+#include "file_replace.h"
 #include "prefix_list.h"
 
 #define FEED_NAME_MAX 64
@@ -37,7 +38,15 @@ void feeds_free(struct feeds *feeds);
 const struct feed *feeds_find(const struct feeds *feeds, const char *name);
 bool feed_holds(const struct feed *feed, const struct prefix *prefix);
 
-int feed_write(const char *state, const struct feed *feed, struct errmsg *reterr);
+/* A feed that is on the disk, and not yet in the place of the one of its name. */
+struct feed_writing {
+	int folder_fd; /* -1: none */
+	struct file_replace replace;
+};
+
+int feed_write(const char *state, const struct feed *feed, struct feed_writing *ret,
+	       struct errmsg *reterr);
+int feed_write_end(struct feed_writing *writing, bool good, struct errmsg *reterr);
 int feed_remove(const char *state, const char *name, struct errmsg *reterr);
 
 #endif

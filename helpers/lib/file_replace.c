@@ -34,6 +34,14 @@ int file_replace_open(struct file_replace *ret, int folder_fd, const char *name)
 	return 0;
 }
 
+/* file_replace_ready - what was written is on the disk, and file_replace_commit has little left to do. Errors: of write(2), fsync(2). */
+int file_replace_ready(struct file_replace *replace)
+{
+	if (fflush(replace->to) || ferror(replace->to) || fsync(fileno(replace->to)))
+		return errno ? -errno : -EIO;
+	return 0;
+}
+
 /*
  * file_replace_commit - the new file is on the disk, and has the name.
  *
@@ -42,10 +50,10 @@ int file_replace_open(struct file_replace *ret, int folder_fd, const char *name)
 int file_replace_commit(struct file_replace *replace, struct stat *ret)
 {
 	struct stat status;
-	int fd = fileno(replace->to), err = 0;
+	int err = file_replace_ready(replace);
 
-	if (fflush(replace->to) || ferror(replace->to) || fsync(fd) || fstat(fd, &status))
-		err = errno ? -errno : -EIO;
+	if (!err && fstat(fileno(replace->to), &status))
+		err = -errno;
 	if (fclose(replace->to) && !err)
 		err = -errno;
 	replace->to = NULL;

@@ -48,7 +48,7 @@ struct nft_batch {
 int nft_batch_open(struct nft_batch **ret, struct errmsg *reterr)
 {
 	struct nft_batch *batch = calloc(1, sizeof(*batch));
-	int err;
+	int one = 1, err;
 
 	if (!batch)
 		return errmsg_set(reterr, -ENOMEM, "out of memory");
@@ -58,6 +58,8 @@ int nft_batch_open(struct nft_batch **ret, struct errmsg *reterr)
 		nft_batch_close(batch);
 		return errmsg_set(reterr, err, "cannot talk to nf_tables: %s", strerror(-err));
 	}
+	/* Without it an error repeats the message that it is about, 60 KB of it (netlink_ack in af_netlink.c). */
+	mnl_socket_setsockopt(batch->socket, NETLINK_CAP_ACK, &one, sizeof(one));
 	*ret = batch;
 	return 0;
 }
@@ -286,6 +288,7 @@ static int failed(const struct nft_batch *batch, int error, uint32_t sequence,
 static int errors_read(struct nft_batch *batch, struct errmsg *reterr)
 {
 	uint8_t buffer[8192];
+	bool lost = false;
 	int err = 0;
 
 	for (;;) {
@@ -295,8 +298,12 @@ static int errors_read(struct nft_batch *batch, struct errmsg *reterr)
 		if (length < 0 && errno == EINTR)
 			continue;
 		if (length < 0 && errno == EAGAIN)
-			return err;
-		/* More errors than the queue holds are errors all the same. */
+			return err || !lost ? err : failed(batch, -ENOBUFS, 0, reterr);
+		/* More errors than the queue holds: those that it holds follow. */
+		if (length < 0 && errno == ENOBUFS) {
+			lost = true;
+			continue;
+		}
 		if (length < 0)
 			return err ? err : failed(batch, -errno, 0, reterr);
 		for (const struct nlmsghdr *header = (struct nlmsghdr *)buffer;

@@ -86,10 +86,15 @@ static struct nlmsghdr *request(struct nft_table *table, uint16_t type, uint16_t
 /* Sends the request in table->buffer and gives each answer to callback. */
 static int talk(struct nft_table *table, struct nlmsghdr *header, mnl_cb_t callback, void *data)
 {
-	const unsigned int port = mnl_socket_get_portid(table->socket);
-	ssize_t length;
+	/* The answers come into the buffer that the request is in. */
+	const bool dump = (header->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
+	ssize_t length = 0;
 	int status = MNL_CB_OK;
+	unsigned int port;
 
+	if (!table->socket)
+		return -ENOTCONN;
+	port = mnl_socket_get_portid(table->socket);
 	if (mnl_socket_sendto(table->socket, header, header->nlmsg_len) < 0)
 		return -errno;
 	while (status > MNL_CB_STOP) {
@@ -103,6 +108,8 @@ static int talk(struct nft_table *table, struct nlmsghdr *header, mnl_cb_t callb
 	if (status == MNL_CB_STOP)
 		return 0;
 	status = -errno;
+	if (!dump && length >= 0)
+		return status;
 	/* What is left of a dump must not be taken for the answer to the next request. */
 	mnl_socket_close(table->socket);
 	table->socket = NULL;

@@ -219,8 +219,7 @@ mirror_begin() {
 		log prefix '"nft-api-block: API-130 "' group 20
 	xdp attach veth-cl >"$LAB_DIR/nftward" 2>&1 || die "nftward xdp attach: $(tail -n 1 "$LAB_DIR/nftward")"
 	MIRROR_MAP=$(echo "$LAB_DIR"/bpf/nftward/net-*/blocklist)
-	lab_start gw "$NFTWARD_BUILDDIR/helpers/nftward-xdp" watch --pins "$LAB_DIR/bpf/nftward" 2>"$LAB_DIR/watch"
-	lab_wait 10 test -s "$LAB_DIR/watch" || die "nftward xdp watch does not start"
+	blocklist_watch 'lab_start gw' || die "nftward blocklist watch does not start: $(tail -n 1 "$LAB_DIR/watch.log")"
 }
 
 # mirrored ADDRESS...: whether they are blocked in XDP.
@@ -245,4 +244,239 @@ lag() {
 gone_from_xdp() {
 	local address
 	for address; do ! mirrored "$address" || return 1; done
+}
+
+# --- blocklist -------------------------------------------------------------------------------------------
+
+# Slow connections of one address, more than Debian's nginx and our limits let it have, and so many such addresses.
+SLOW=1000 SLOW_ADDRESSES=3
+
+# What the lists that are blocked hold, and promotions of each kind in a run, and at most.
+BULK=100000 PROMOTIONS=4 PROMOTIONS_MAX=100
+
+# blocklist_begin: rules that nobody's thousand connections are over, and a journal.
+blocklist_begin() {
+	local rate
+	unset SSH_CONNECTION
+	for rate in syn_flood ip_rate_limit short_rate subnet_rate; do
+		rules_rate "$rate" '100000/second burst 100000 packets' || die "limits.nft has no rate $rate"
+	done
+	rules_connections conn_limit $((SLOW * 2)) || die "limits.nft has no number of open connections"
+	lab_bpffs
+	rules_load
+	lab_journal || die "systemd-journald does not start: $(tail -n 1 "$LAB_DIR/journald.log")"
+	JOURNAL=/proc/$LAB_JOURNAL_PID/root/run/log/journal
+}
+
+# awaited: waits for what lab_start began last. A signal ends both at once, as it would not with a command in front.
+awaited() {
+	local status=0
+	wait "$LAB_PID" || status=$?
+	unset 'LAB_PIDS[-1]'
+	return "$status"
+}
+
+# drop_lines COUNT FILE: the export text of so many lines of the kernel, 100,000 at least and one in 60 us, half of them from 200
+# addresses, the others from 8,192, of which a thousand come four times only. FILE gets who comes five times. Each address has
+# a /24 of its own: a network of many would be promoted instead of them.
+drop_lines() {
+	awk -v lines="$1" -v file="$2" 'BEGIN {
+		srand(7)
+		id = "0123456789abcdef0123456789abcdef"
+		for (i = 0; i < lines; i++) {
+			if (i % 2)
+				n = 8192 + int(rand() * 200)
+			else if (i % 24 == 0 && few < 4000)
+				n = 7192 + few++ % 1000
+			else
+				n = many++ * 4099 % 7192
+			times[n]++
+			at = 60000000 + i * 60
+			printf "__REALTIME_TIMESTAMP=%.0f\n__MONOTONIC_TIMESTAMP=%d\n_BOOT_ID=%s\n_TRANSPORT=kernel\n" \
+				"_MACHINE_ID=%s\n_HOSTNAME=gw\nPRIORITY=4\nSYSLOG_FACILITY=0\nSYSLOG_IDENTIFIER=kernel\n" \
+				"_SOURCE_MONOTONIC_TIMESTAMP=%d\nMESSAGE=nft-api-drop: API-080 IN=eth0 OUT= " \
+				"MAC=02:00:00:00:00:01:02:00:00:00:00:02:08:00 SRC=10.%d.%d.7 DST=192.0.2.1 LEN=%d TOS=0x00 " \
+				"PREC=0x00 TTL=%d ID=%d DF PROTO=TCP SPT=%d DPT=443 WINDOW=501 RES=0x00 ACK PSH URGP=0 \n\n",
+				1790000000000000 + at, at, id, id, at, n / 256, n % 256,
+				60 + rand() * 1400, 48 + rand() * 16, rand() * 65536, 1024 + rand() * 64000
+		}
+		for (n in times)
+			if (times[n] >= 5)
+				printf "10.%d.%d.7\n", n / 256, n % 256 >file
+	}'
+}
+
+# journal_make LINES: a journal of so many, with commas, in the folder journal-LINES. Like journald itself it begins a new file
+# after some 87,000 of them. Who is over the threshold is in the file over-LINES.
+journal_make() {
+	local remote
+	for remote in /usr/lib/systemd/systemd-journal-remote /lib/systemd/systemd-journal-remote; do
+		[[ ! -x $remote ]] || break
+	done
+	mkdir "$LAB_DIR/journal-$1"
+	lab_start gw "$remote" -o "$LAB_DIR/journal-$1/drops.journal" <(drop_lines "${1//,/}" "$LAB_DIR/over-$1") >"$LAB_DIR/remote" 2>&1
+	awaited || true
+	grep -q "^Finishing after writing ${1//,/} entries" "$LAB_DIR/remote" ||
+		die "systemd-journal-remote: $(tail -n 1 "$LAB_DIR/remote")"
+	sort -o "$LAB_DIR/over-$1" "$LAB_DIR/over-$1"
+}
+
+# The guide's script, as it reads a journal.
+guide_promote() {
+	journalctl -D "$LAB_DIR/journal-$1" -o "$2" | grep 'nft-api-drop' | grep -oP 'SRC=\K[0-9.]+' |
+		sort | uniq -c | awk '$1 >= 5 {print $2}'
+}
+
+promote_by() {
+	case $1 in
+	nftward) blocklist promote --dry-run --journal "$LAB_DIR/journal-$2" ;;
+	guide) guide_promote "$2" cat ;;
+	'guide, -o short') guide_promote "$2" short ;;
+	esac
+}
+
+# promote_cpu KIND LINES: a sample of the CPU time of all its processes, and of how many addresses it names or leaves out wrongly.
+promote_cpu() {
+	local TIMEFORMAT='%U %S' wrong
+	{ time promote_by "$@" >"$LAB_DIR/named" 2>"$LAB_DIR/promote"; } 2>"$LAB_DIR/time" || die "$1: $(tail -n 1 "$LAB_DIR/promote")"
+	wrong=$(awk '/^would be blocked / { sub(":", "", $4); print $4 } /^[0-9.]+$/' "$LAB_DIR/named" | sort |
+		comm -3 - "$LAB_DIR/over-$2" | wc -l)
+	sample "promotion from $2 lines" "$1" "$(awk '{ print ($1 + $2) * 1000 }' "$LAB_DIR/time")" \
+		"{\"unit\": \"ms of CPU\", \"wrong\": $wrong}"
+}
+
+# promote_memory LINES: a sample of the most anonymous memory that it is seen to have, looked at some thousand times a second.
+promote_memory() {
+	local options status peak=0
+	mapfile -t options < <(blocklist_options)
+	lab_start gw "$NFTWARD_BUILDDIR/helpers/nftward-blocklist" promote --dry-run --journal "$LAB_DIR/journal-$1" "${options[@]}" \
+		>"$LAB_DIR/named" 2>"$LAB_DIR/promote"
+	while mapfile -t status <"/proc/$LAB_PID/status" && [[ ${status[*]} =~ RssAnon:[[:space:]]+([0-9]+) ]]; do
+		((BASH_REMATCH[1] <= peak)) || peak=${BASH_REMATCH[1]}
+	done 2>/dev/null
+	awaited || die "nftward blocklist promote: $(tail -n 1 "$LAB_DIR/promote")"
+	sample "memory, from $1 lines" nftward "$(awk -v kib="$peak" 'BEGIN { print kib * 1024 / 1e6 }')" '{"unit": "MB"}'
+}
+
+# blocking_lists: what is blocked, as a list for us and as a command for nft. No two networks touch, or nft would make one of them.
+blocking_lists() {
+	seq 0 $((BULK - 1)) | awk -v folder="$LAB_DIR" '
+		function address(n) { return int(n / 16777216) "." int(n / 65536) % 256 "." int(n / 256) % 256 "." n % 256 }
+		function put(file, set, element) {
+			print element >(folder "/" file)
+			printf "%s%s", (NR == 1 ? "add element inet api_protection " set " { " : ","), element >(folder "/" file ".nft")
+		}
+		{
+			put("hosts", "blocklist", address(11 * 16777216 + $1))
+			put("networks", "blocked_nets", address(20 * 16777216 + $1 * 512) "/24")
+		}'
+	echo " }" | tee -a "$LAB_DIR/hosts.nft" >>"$LAB_DIR/networks.nft"
+	head -n 2000 "$LAB_DIR/hosts" >"$LAB_DIR/2000"
+}
+
+# block_by KIND WHAT: the command itself.
+block_by() {
+	# shellcheck disable=SC2016 # for the other shell
+	local each='while read -r address; do nft add element inet api_protection blocklist "{ $address }"; done <"$1"'
+	local options helper=$NFTWARD_BUILDDIR/helpers/nftward-blocklist
+	mapfile -t options < <(blocklist_options)
+	case $1-$2 in
+	nftward-2,000*) in_journal "$helper" block - "${options[@]}" <"$LAB_DIR/2000" ;;
+	nftward-*addresses) in_journal "$helper" block - "${options[@]}" <"$LAB_DIR/hosts" ;;
+	nftward-*networks) in_journal "$helper" load --name feed - "${options[@]}" <"$LAB_DIR/networks" ;;
+	nft-2,000*) lab_start gw bash -euc "$each" each "$LAB_DIR/2000" ;;
+	nft-*addresses) lab_start gw nft -f "$LAB_DIR/hosts.nft" ;;
+	nft-*networks) lab_start gw nft -f "$LAB_DIR/networks.nft" ;;
+	esac
+	[[ $1 != nft ]] || awaited
+}
+
+# blocking KIND WHAT [RUN]: a sample of the time that it takes with empty sets and nothing in memory. Run 0, which checks all of what
+# is in the set then, and not its last alone, is no sample.
+blocking() {
+	local count=${2%% *} set=blocklist list=hosts start end
+	count=${count//,/}
+	[[ $2 != *networks ]] || set=blocked_nets list=networks
+	blocking_nobody
+	start=$EPOCHREALTIME
+	block_by "$1" "$2" >"$LAB_DIR/blocking" 2>&1 || die "$1, $2: $(tail -n 1 "$LAB_DIR/blocking")"
+	end=$EPOCHREALTIME
+	if [[ ${3:-1} == 0 ]]; then
+		(($(set_count "$set") == count)) || die "$1, $2: $(set_count "$set") are in the set"
+	else
+		in_set "$set" "$(sed -n "${count}p" "$LAB_DIR/$list")" || die "$1, $2: the last is not in the set"
+		sample "blocking $2" "$1" $(((${end/[.,]/} - ${start/[.,]/}) / 100))e-1 '{"unit": "ms"}'
+	fi
+}
+
+# blocking_nobody: empty sets, and nothing in memory.
+blocking_nobody() {
+	in_ns gw nft "flush set inet api_protection blocklist; flush set inet api_protection blocked_nets"
+	rm -rf "$LAB_DIR/state" "$LAB_DIR/violations.log"
+}
+
+# promotion_begin COUNT: slow connections, four of each of so many addresses and SLOW of each of a few; a rule by which whoever sends a
+# datagram to port 9 is promoted as for his violations; XDP, and the watcher.
+promotion_begin() {
+	local all=$((SLOW * SLOW_ADDRESSES + 4 * $1))
+	ulimit -Sn "$(ulimit -Hn)"
+	blocking_nobody
+	in_ns gw nft add rule inet api_protection early udp dport 9 jump promote
+	gateway_certificate
+	gateway_files
+	gateway_conf | sed "s/worker_connections .*;/worker_connections $((2 * all));/" >"$LAB_DIR/nginx.conf"
+	lab_start gw nginx -e "$LAB_DIR/nginx.log" -c "$LAB_DIR/nginx.conf"
+	lab_wait 20 gateway_answers || die "nginx does not answer: $(bench_nginx_why)"
+	jq -n --arg ca "$LAB_DIR/ca.pem" --argjson count "$1" --argjson slow "$SLOW" --argjson slow_addresses "$SLOW_ADDRESSES" '
+		def group($name; $clients): {$name, host: "api.example", connect: "192.0.2.1", path: "/api/items", sources: [$name], $clients,
+			slow: true, slow_interval_ms: 20000, ramp_ms: 1000, timeout_ms: 30000};
+		{seconds: 600, $ca, groups: [(range($slow_addresses) | group("10.3.\(. + 1).7"; $slow)),
+			(range($count) | group("10.0.\(. + 1).7"; 4))]}' >"$LAB_DIR/slow.json"
+	lab_start cl "$NFTWARD_BUILDDIR/tests/lab/crowd" "$LAB_DIR/slow.json" "$LAB_DIR/slow.out"
+	lab_wait 60 all_connected "$all" || die "nginx has $(connections) connections, not $all: $(bench_nginx_why)"
+	# Not before: it has a limit of its own on SYNs.
+	xdp attach veth-cl >"$LAB_DIR/nftward" 2>&1 || die "nftward xdp attach: $(tail -n 1 "$LAB_DIR/nftward")"
+	MIRROR_MAP=$(echo "$LAB_DIR"/bpf/nftward/net-*/blocklist)
+	blocklist_watch start_in_journal || die "nftward blocklist watch does not start: $(tail -n 1 "$LAB_DIR/watch.log")"
+}
+
+# connections [ADDRESS]: how many the gateway has, from there.
+connections() { in_ns gw ss -Htn state established "sport = :443 ${1:+and dst $1}" | wc -l; }
+all_connected() { (($(connections) >= $1)); }
+disconnected() { (($(connections "$1") == 0)); }
+
+# recorded ADDRESS: the journal has an entry of its block.
+recorded() {
+	[[ -n $(journalctl -qo cat -D "$JOURNAL" MESSAGE_ID=2d82d9a351f74cf686a6845774a5e928 NFTWARD_ADDRESS="$1" 2>/dev/null) ]]
+}
+
+# at_rest: whether the watcher has done nothing for a second.
+at_rest() {
+	local before
+	before=$(cut -d' ' -f14,15 "/proc/$WATCHER/stat")
+	read -rt 1 <> <(:) || true
+	[[ $(cut -d' ' -f14,15 "/proc/$WATCHER/stat") == "$before" ]]
+}
+
+# promotion WHAT SEEN ADDRESS: a sample of the time from just before it sends the packet until SEEN says yes.
+promotion() {
+	local start=$EPOCHREALTIME end limit=$((SECONDS + 20))
+	in_ns cl "$NFTWARD_BUILDDIR/tests/lab/packets" --device veth-gw --mac "$LAB_GW_MAC" --to 192.0.2.1 \
+		--from "$3" --udp --dport 9 --count 1 >/dev/null
+	until "$2" "$3"; do
+		((SECONDS < limit)) || die "promotion of $3 is not $2 within 20 s: $(tail -n 1 "$LAB_DIR/watch.log")"
+	done
+	end=$EPOCHREALTIME
+	sample "$1" nftward $(((${end/[.,]/} - ${start/[.,]/}) / 100))e-1 '{"unit": "ms"}'
+}
+
+# promotions WORDS FIRST LAST: a sample of each kind for each number.
+promotions() {
+	local i
+	for ((i = $2; i <= $3; i++)); do
+		progress "promotion $i$1"
+		promotion "promotion until in XDP$1" mirrored "10.1.$i.7"
+		promotion "promotion until in the journal$1" recorded "10.2.$i.7"
+		promotion "promotion until 4 connections are gone$1" disconnected "10.0.$i.7"
+	done
 }
