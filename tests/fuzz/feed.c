@@ -78,10 +78,12 @@ static void same(const struct feed *left, const struct feed *right)
 
 static void write_and_read(const struct feeds *feeds)
 {
+	struct feed_writing writing;
 	struct feeds again = { 0 };
 	struct errmsg why, warning = { "" };
 
-	must(!feed_write(state, &feeds->feeds[0], &why));
+	must(!feed_write(state, &feeds->feeds[0], &writing, &why));
+	must(!feed_write_end(&writing, true, &why));
 	must(!feeds_read(&again, state, &why, &warning) && !warning.text[0] && again.length == 1);
 	same(&feeds->feeds[0], &again.feeds[0]);
 	feeds_free(&again);
