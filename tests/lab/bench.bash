@@ -330,8 +330,9 @@ guide_promote() {
 promote_by() {
 	case $1 in
 	nftward) blocklist promote --dry-run --journal "$LAB_DIR/journal-$2" ;;
-	guide) guide_promote "$2" cat ;;
-	'guide, -o short') guide_promote "$2" short ;;
+	guide) guide_promote "$2" short ;;
+	'guide, -o cat') guide_promote "$2" cat ;;
+	*) die "no kind $1" ;;
 	esac
 }
 
