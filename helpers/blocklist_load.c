@@ -24,7 +24,7 @@ static int name_take(const struct options *options, char ret[FEED_NAME_MAX], str
 	size_t length;
 
 	if (options->name) {
-		strcpy(ret, options->name);
+		snprintf(ret, FEED_NAME_MAX, "%s", options->name);
 		return 0;
 	}
 	if (!strcmp(word, "-"))

@@ -359,6 +359,21 @@ in_xdp() {
 }
 
 # bats test_tags=host
+@test "a host and its network, each blocked by itself, are let go by one command" {
+	family 4
+	rules_load
+	blocklist block "$CLIENT" >/dev/null
+	blocklist block 198.51.100.0/26 >/dev/null
+	[[ $(blocklist unblock "$CLIENT" 198.51.100.0/26) == '2 unblocked, 0 not' ]]
+	nothing_blocked
+	# Two halves that were blocked apart are let go apart, and together.
+	blocklist block 198.18.0.0/25 >/dev/null
+	blocklist block 198.18.0.128/25 >/dev/null
+	[[ $(printf '198.18.0.0/25\n198.18.0.128/25\n' | blocklist unblock -) == '2 unblocked, 0 not' ]]
+	nothing_blocked
+}
+
+# bats test_tags=host
 @test "everybody can be let go at once, and what a feed blocks stays blocked" {
 	family 4
 	rules_load

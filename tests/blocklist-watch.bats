@@ -376,6 +376,37 @@ subnet() {
 	remembers 10.1.2.0/24 '.evidence == 16'
 }
 
+# bats test_tags=host
+@test "who is let go while the watcher is behind is not blocked by an old message" {
+	family 4
+	promotable
+	watching
+	kill -STOP "$WATCHER"
+	promote "$CLIENT"
+	promote "$NEIGHBOUR"
+	blocklist unblock "$CLIENT" >/dev/null
+	kill -CONT "$WATCHER"
+	lab_wait 3 in_memory 1
+	remembers "$NEIGHBOUR" .blocked
+	remembers "$CLIENT" '.blocked | not'
+	run ! in_set blocklist "$CLIENT"
+}
+
+# bats test_tags=host
+@test "who is promoted while the sets are read is one offender, once" {
+	local pid
+	family 4
+	promotable
+	promote 10.0.0.0/8 --count 60000 --rate 15000 &
+	pid=$!
+	while kill -0 "$pid" 2>/dev/null; do blocklist restore >/dev/null; done
+	wait "$pid"
+	blocklist restore >/dev/null
+	[[ $(jq -s '[.[] | select(.address)] | group_by(.address) | map(last) | map(select(.level > 1 or .times > 1)) | length' \
+		"$LAB_DIR/state/blocklist.json") == 0 ]]
+	(($(set_count blocklist) > 50000))
+}
+
 # With the watcher, XDP and the lists of a busy host.
 spoofed() {
 	family "$1"

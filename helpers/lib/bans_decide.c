@@ -270,7 +270,7 @@ int bans_adopt(struct bans *bans, const struct prefix *prefix, int64_t until_ms,
 		return refuse(bans, &refused, why);
 	if (by_rules) {
 		record.level = escalation_level(before, now_ms);
-		strcpy(record.rule, "API-130");
+		snprintf(record.rule, sizeof(record.rule), "API-130");
 		if (record.level > 1)
 			record.until_ms =
 				now_ms + 1000 * (int64_t)escalation_duration_s(

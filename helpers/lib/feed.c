@@ -138,7 +138,7 @@ static int feed_read(int folder_fd, const char *name, struct feed *ret)
 			close(fd);
 		return err;
 	}
-	strcpy(feed.name, name);
+	snprintf(feed.name, sizeof(feed.name), "%.*s", FEED_NAME_MAX - 1, name);
 	if (!fgets(header, sizeof(header), from))
 		err = -EINVAL;
 	if (!err)

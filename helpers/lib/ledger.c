@@ -249,7 +249,7 @@ static int record_parse(struct ledger_record *ret, json_t *json)
 		return -EINVAL;
 	if (!json_is_null(until) && (!json_is_integer(until) || json_integer_value(until) < 0))
 		return -EINVAL;
-	strcpy(record.rule, rule);
+	memcpy(record.rule, rule, strlen(rule) + 1);
 	record.lifted = lifted && json_is_true(lifted);
 	record.level = (uint8_t)level;
 	record.by = (uint8_t)found;
