@@ -76,12 +76,6 @@ struct nft_batch *nft_batch_close(struct nft_batch *batch)
 	return NULL;
 }
 
-/* nft_batch_length - how many elements wait for the commit, in both directions. */
-size_t nft_batch_length(const struct nft_batch *batch)
-{
-	return batch->elements;
-}
-
 /* --- messages -------------------------------------------------------------------------------- */
 
 static int room_make(struct nft_batch *batch)

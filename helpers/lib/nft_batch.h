@@ -25,7 +25,6 @@ void nft_batch_add(struct nft_batch *batch, const struct nft_batch_set *set, con
 void nft_batch_delete(struct nft_batch *batch, const struct nft_batch_set *set,
 		      const uint8_t *first, const uint8_t *last);
 void nft_batch_reset(struct nft_batch *batch);
-size_t nft_batch_length(const struct nft_batch *batch);
 int nft_batch_commit(struct nft_batch *batch, struct errmsg *reterr);
 
 #endif

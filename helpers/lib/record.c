@@ -268,7 +268,7 @@ static int journal_write(enum record_kind kind, const struct record *record,
 /*
  * record_open - where records go to.
  *
- * path: of the violations file, RECORD_VIOLATIONS_FILE as a rule; NULL: the journal alone. It is not opened before there
+ * path: of the violations file; NULL: the journal alone. It is not opened before there
  * is something to write. ret: freed with record_close. Errors: -ENOMEM.
  */
 int record_open(struct record_log **ret, const char *path, struct errmsg *reterr)

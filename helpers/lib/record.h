@@ -15,8 +15,6 @@
 #define RECORD_ID_UNBLOCKED "e030ddbc89ec4f828662d0e24c735b98"
 #define RECORD_ID_REFUSED "a692853867d94a5fb6119cb810597f35"
 
-#define RECORD_VIOLATIONS_FILE "/var/log/nftables-violations.log"
-
 struct record {
 	struct prefix prefix;
 	const char *rule; /* "API-130" or "" */
