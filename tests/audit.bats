@@ -24,9 +24,11 @@ play() {
 	packets --from "$INNOCENT" --count 10
 }
 
+# Every counter, and who is over a limit.
 all_counters() {
 	in_ns gw nft -j list counters table inet api_protection |
-		jq -r '.nftables[].counter? | select(.name // "" | startswith("dropped_") or startswith("seen_")) | "\(.name) \(.packets)"' | sort
+		jq -r '.nftables[].counter? | select(.name // "" | test("^(dropped|seen|over)_")) | "\(.name) \(.packets)"' | sort
+	in_ns gw nft list set inet api_protection "over_limit$S" | grep -oP '[0-9a-f.:]+ counter packets [0-9]+'
 }
 
 same_packets() {
@@ -44,6 +46,9 @@ same_packets() {
 	grep -q '^dropped_blocklist 30$' <<<"$enforced"
 	grep -q '^dropped_malformed 10$' <<<"$enforced"
 	grep -q '^dropped_quic_flood 40$' <<<"$enforced"
+	# The sum of these limits, and nothing of malformed packets; a neighbour who is blocked is not over one.
+	shows "over_limit$S" "$KEY" 90
+	[[ $(set_count "over_limit$S") == 1 ]]
 	passed "new$1" 30
 
 	in_ns gw nft delete table inet api_protection

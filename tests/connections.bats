@@ -137,6 +137,46 @@ full_conn_limit() {
 # bats test_tags=host
 @test "a full conn_limit fails into the shared budget (IPv6)" { full_conn_limit 6 2001:db8:1:0::/58; }
 
+shown() {
+	family "$1"
+	rules_set "partners$S" "{ $CLIENT }"
+	rules_set "allowlist$S" "{ $INNOCENT }"
+	rules_rate "syn_flood$S" '1/minute burst 10 packets'
+	rules_rate "partner_syn$S" '1/minute burst 20 packets'
+	rules_load
+	in_ns gw nft add element inet api_protection "regulars$S" "{ $KEY }"
+	packets --from "$CLIENT" --count 50
+	packets --from "$NEIGHBOUR" --count 50
+	packets --from "$INNOCENT" --count 50
+	packets --from "$3" --count 10
+	counts dropped_partners 20
+	shows "over_limit$S" "$KEY" 20
+	counts dropped_syn_flood 40
+	shows "over_limit$S" "$2" 40
+	[[ $(set_count "over_limit$S") == 2 ]] || fail "over_limit has somebody else"
+	counts over_regulars 20 # the neighbour never made a request
+}
+
+@test "who is over a limit of its own is shown, a partner too; who is within or in the allowlist is not (IPv4)" { shown 4 198.51.100.8 203.0.113.7; }
+# bats test_tags=host
+@test "who is over a limit of its own is shown, a partner too; who is within or in the allowlist is not (IPv6)" { shown 6 2001:db8:1:8:: 2001:db8:2:7::7; }
+
+full_over_limit() {
+	family "$1"
+	rules_rate "syn_flood$S" '1/minute burst 10 packets'
+	rules_size "over_limit$S" 1
+	rules_load
+	in_ns gw nft add element inet api_protection "over_limit$S" "{ $2 }"
+	packets --from "$CLIENT" --count 50
+	counts dropped_syn_flood 40
+	passed "new$1" 10
+	run ! in_set "over_limit$S" "$KEY"
+}
+
+# bats test_tags=host
+@test "where there is no room to show who is over a limit, the limit holds (IPv4)" { full_over_limit 4 203.0.113.7; }
+@test "where there is no room to show who is over a limit, the limit holds (IPv6)" { full_over_limit 6 2001:db8:2:7::; }
+
 forged() {
 	family "$1"
 	rules_load

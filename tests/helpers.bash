@@ -120,6 +120,22 @@ between() {
 # counts NAME LOW [HIGH]: a counter of ours.
 counts() { between "$2" "$(counter "$1")" "${3:-$2}" "counter $1"; }
 
+# shows SET ADDRESS LOW [HIGH]: packets that its element has counted.
+shows() {
+	local packets
+	packets=$(set_packets "$1" "$2") || packets=none
+	between "$3" "$packets" "${4:-$3}" "$2 in $1"
+}
+
+# shows_all SET ADDRESS COUNTER: its element has counted what the counter has. Retransmissions may go on meanwhile.
+shows_all() {
+	local before after packets
+	before=$(counter "$3")
+	packets=$(set_packets "$1" "$2") || packets=none
+	after=$(counter "$3")
+	between "$before" "$packets" "$after" "$2 in $1"
+}
+
 # passed NAME LOW [HIGH]: a counter of the witness behind the rules.
 passed() { between "$2" "$(counter "$1" witness)" "${3:-$2}" "past the rules, $1"; }
 

@@ -29,6 +29,20 @@ refused() {
 	in_ns gw nft list table inet api_protection | grep -q 'set blocklist {'
 }
 
+@test "the rules say their version once, and again where rules without one were loaded in between" {
+	version() { in_ns gw nft -j list chain inet api_protection about | jq -c '[.nftables[].rule? | values | .comment]'; }
+	rules_load
+	rules_load
+	[[ $(version) == '["API-000 rules 1"]' ]]
+	# What a load of the release before leaves: it flushes the table and does not know the chain.
+	in_ns gw nft flush table inet api_protection
+	[[ $(version) == '[]' ]]
+	rules_load
+	[[ $(version) == '["API-000 rules 1"]' ]]
+	in_ns gw nft list table inet api_protection >"$LAB_DIR/table"
+	run ! grep -E '(jump|goto) about' "$LAB_DIR/table"
+}
+
 @test "conntrack still tracks after many loads, checks and refusals" {
 	requires conntrack
 	family 4
@@ -68,13 +82,13 @@ refused() {
 	local name
 	for name in api_ports quic_ports allowlist allowlist6 partners partners6 blocklist blocklist6 blocked_nets blocked_nets6 \
 		regulars regulars6 ip_rate_limit ip_rate_limit6 subnet_rate subnet_rate6 syn_flood syn_flood6 conn_limit conn_limit6 \
-		violations violations6; do
+		violations violations6 over_limit over_limit6 over_limit_nets over_limit_nets6; do
 		in_ns gw nft list set inet api_protection "$name" >/dev/null || fail "no set $name"
 	done
 	for name in xdp_packet_rate xdp_syn_rate xdp_partner_packet_rate xdp_partner_syn_rate client_bandwidth; do
 		in_ns gw nft list limit inet api_protection "$name" >/dev/null || fail "no limit $name"
 	done
-	for name in seen_requests seen_connections; do
+	for name in seen_requests seen_connections over_regulars; do
 		in_ns gw nft list counter inet api_protection "$name" >/dev/null || fail "no counter $name"
 	done
 	in_ns gw nft list set inet api_protection ip_rate_limit6 | grep -q '100/second burst 200 packets'
@@ -84,15 +98,17 @@ refused() {
 	in_ns gw nft list set inet api_protection violations | grep -q '5/minute'
 	in_ns gw nft list set inet api_protection blocklist | grep -q 'timeout 1h'
 	in_ns gw nft list set inet api_protection regulars | grep -q 'timeout 1d'
+	in_ns gw nft list set inet api_protection over_limit6 | grep -q 'timeout 1m'
 }
 
-@test "a reload keeps blocklist, blocked networks, regulars and counters" {
+@test "a reload keeps blocklist, blocked networks, regulars, who is over a limit and counters" {
 	family 4
 	rules_load
 	in_ns gw nft add element inet api_protection blocklist '{ 198.51.100.23 timeout 2h }'
 	in_ns gw nft add element inet api_protection blocklist6 '{ 2001:db8:1:2:: timeout 2h }'
 	in_ns gw nft add element inet api_protection blocked_nets '{ 203.0.113.0/25 timeout 2h }'
 	in_ns gw nft add element inet api_protection regulars '{ 198.51.100.24 }'
+	in_ns gw nft add element inet api_protection over_limit '{ 198.51.100.25 }'
 	packets --from 198.51.100.23 --count 5
 	counts dropped_blocklist 5
 
@@ -102,6 +118,7 @@ refused() {
 	in_set blocklist6 2001:db8:1:2::
 	in_set blocked_nets 203.0.113.5
 	in_set regulars 198.51.100.24
+	in_set over_limit 198.51.100.25
 	counts dropped_blocklist 5
 	packets --from 198.51.100.23 --count 5
 	counts dropped_blocklist 10

@@ -60,6 +60,22 @@ upload() {
 	nothing_dropped
 }
 
+# bats test_tags=host
+@test "who is over short_rate is shown and not blocked" {
+	requires nghttp
+	family 4
+	rules_set on_violation audit
+	rules_rate short_rate '1/minute burst 10 packets'
+	rules_load
+	gateway_start
+	# From 192.0.2.2: nghttp binds no address.
+	in_ns cl timeout 60 nghttp -n -w 16 -W 16 "https://$GW/download-20m" >/dev/null
+	[[ $(counter dropped_short_turns) -gt 100 ]] || fail "the client was not over: this tests nothing"
+	shows_all over_limit 192.0.2.2 dropped_short_turns
+	counts dropped_requests 0
+	[[ $(set_count blocklist) == 0 ]]
+}
+
 held() {
 	family "$1"
 	rules_set on_repeat keep
@@ -69,10 +85,12 @@ held() {
 	crowd "{\"sources\": [\"$CLIENT\"], \"clients\": 4, \"http\": \"1.1\", \"rate\": 0}" 4
 	between 80 "$(saw ok)" 125 "requests in 4 s at 20/s and a burst of 30"
 	[[ $(counter dropped_requests) -gt 0 ]]
+	shows_all "over_limit$S" "$KEY" dropped_requests
 	[[ $(set_count "blocklist$S") == 0 ]]
 	crowd "{\"sources\": [\"$NEIGHBOUR\"], \"count\": 25}" 5
 	between 25 "$(saw ok)" 25 "requests of the neighbour"
 	between 0 "$(saw failed)" 0 "failed requests of the neighbour"
+	[[ $(set_count "over_limit$S") == 1 ]] || fail "the neighbour is shown as over a limit"
 }
 
 # bats test_tags=host
@@ -92,6 +110,8 @@ promoted() {
 	counts promotions 1
 	[[ $(counter dropped_blocklist) -gt 0 ]] || fail "the block drops nothing"
 	[[ $(set_count "regulars$S") == 0 ]] || fail "still a regular"
+	# It was one up to the packet that got it promoted, and that one counts.
+	counts over_regulars "$(counter dropped_requests)"
 	lab_wait 3 test "$(tcpdump -r "$LAB_DIR/nflog.pcap" 2>/dev/null | wc -l)" = 1
 	crowd "{\"sources\": [\"$NEIGHBOUR\"], \"count\": 20}" 4
 	between 20 "$(saw ok)" 20 "requests of the neighbour"
@@ -130,19 +150,24 @@ subnet() {
 	crowd "{\"sources\": $2, \"rate\": 0, \"timeout_ms\": 8000}" 3
 	[[ $(counter dropped_subnets) -gt 0 ]] || fail "the subnet was not limited"
 	between 80 "$(saw ok)" 170 "requests of the subnet in 3 s at 30/s and a burst of 60"
+	shows_all "over_limit_nets$S" "$3" dropped_subnets
 	counts promotions 0
 	[[ $(set_count "blocklist$S") == 0 ]]
 	crowd "{\"sources\": [\"$INNOCENT\"], \"count\": 40}" 6
 	between 40 "$(saw ok)" 40 "requests from another subnet"
+	[[ $(set_count "over_limit_nets$S") == 1 ]] || fail "another subnet is shown as over its limit"
+	[[ $(set_count "over_limit$S") == 0 ]] || fail "an address is shown for what its subnet did"
+	# Its addresses behaved: they are customers, as far as anybody knows.
+	counts over_regulars "$(counter dropped_subnets)"
 }
 
 # bats test_tags=host
 @test "a subnet over its limit is throttled and nobody in it is blocked (IPv4)" {
-	subnet 4 '["198.51.100.11", "198.51.100.12", "198.51.100.13", "198.51.100.14"]'
+	subnet 4 '["198.51.100.11", "198.51.100.12", "198.51.100.13", "198.51.100.14"]' 198.51.100.0
 }
 
 @test "a subnet over its limit is throttled and nobody in it is blocked (IPv6)" {
-	subnet 6 '["2001:db8:1:11::1", "2001:db8:1:12::1", "2001:db8:1:13::1", "2001:db8:1:14::1"]'
+	subnet 6 '["2001:db8:1:11::1", "2001:db8:1:12::1", "2001:db8:1:13::1", "2001:db8:1:14::1"]' 2001:db8:1::
 }
 
 partner() {
@@ -156,6 +181,7 @@ partner() {
 	crowd "{\"sources\": [\"$CLIENT\"], \"clients\": 4, \"rate\": 0}" 3
 	between 200 "$(saw ok)" 275 "requests of a partner in 3 s at 50/s and a burst of 100"
 	[[ $(counter dropped_partners) -gt 0 ]]
+	shows_all "over_limit$S" "$KEY" dropped_partners
 	counts dropped_requests 0
 	counts dropped_subnets 0
 	[[ $(set_count "blocklist$S") == 0 ]]

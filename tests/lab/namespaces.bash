@@ -178,5 +178,8 @@ counter() {
 # in_set SET ADDRESS: whether it is an element.
 in_set() { in_ns gw nft get element inet api_protection "$1" "{ $2 }" >/dev/null 2>&1; }
 
+# set_packets SET ADDRESS: what its element has counted; nothing where it is none.
+set_packets() { in_ns gw nft get element inet api_protection "$1" "{ $2 }" 2>/dev/null | grep -oP 'counter packets \K[0-9]+'; }
+
 # set_count SET: how many elements it has.
 set_count() { in_ns gw nft -j list set inet api_protection "$1" | jq '[.nftables[].set.elem? // [] | length] | add'; }
