@@ -2,9 +2,6 @@
 // nftward-blocklist: the memory of the blocklist. Options are here, the verbs in blocklist_*.c.
 #include "blocklist.h"
 
-#include <errno.h>
-#include <getopt.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +11,6 @@
 #include "lib/text.h"
 #include "lib/xdp_pins.h"
 
-#define PROGRAM "nftward-blocklist"
 #define FOR_MAX_S (3650 * 24 * 3600UL)
 #define REASON_MAX 200
 #define THRESHOLD_MAX 1000
@@ -78,48 +74,18 @@ static const char usage_text[] =
 	"  --json             print JSON\n"
 	"See nftward-blocklist(8).\n";
 
-#define EVERYWHERE "svphV"
-
-struct verb {
-	const char *name;
-	int (*run)(const struct options *options, struct errmsg *reterr);
-	const char *letters; /* of its options, beside those that are taken everywhere */
-	const char *words; /* what they are */
-	int words_min, words_max;
-};
-
-#define ANY_NUMBER 100000
-
 /* In the order of the alphabet. */
-static const struct verb verbs[] = {
-	{ "block", blocklist_block, "frj", "an address or a network", 1, ANY_NUMBER },
-	{ "blocked", blocklist_blocked, "j", "an address or a network", 0, 1 },
-	{ "load", blocklist_load, "fnRj", "a file", 0, 1 },
-	{ "promote", blocklist_promote, "dtJFzj", "nothing", 0, 0 },
-	{ "restore", blocklist_restore, "j", "nothing", 0, 0 },
-	{ "save", blocklist_save, "j", "nothing", 0, 0 },
-	{ "unblock", blocklist_unblock, "rja", "an address or a network", 0, ANY_NUMBER },
-	{ "watch", blocklist_watch, "uI", "nothing", 0, 0 },
+static const struct cli_verb verbs[] = {
+	{ "block", blocklist_block, "frj", "block needs an address or a network", 1,
+	  CLI_ANY_NUMBER },
+	{ "blocked", blocklist_blocked, "j", NULL, 0, 1 },
+	{ "load", blocklist_load, "fnRj", NULL, 0, 1 },
+	{ "promote", blocklist_promote, "dtJFzj", NULL, 0, 0 },
+	{ "restore", blocklist_restore, "j", NULL, 0, 0 },
+	{ "save", blocklist_save, "j", NULL, 0, 0 },
+	{ "unblock", blocklist_unblock, "rja", NULL, 0, CLI_ANY_NUMBER },
+	{ "watch", blocklist_watch, "uI", NULL, 0, 0 },
 };
-
-/* --- words --------------------------------------------------------------------------------------- */
-
-void say(const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	fputs(PROGRAM ": ", stderr);
-	vfprintf(stderr, format, arguments);
-	fputc('\n', stderr);
-	va_end(arguments);
-}
-
-void say_warning(const struct errmsg *warning)
-{
-	if (warning->text[0])
-		say("%s", warning->text);
-}
 
 void when_print(char ret[WHEN_MAX], int64_t time_ms)
 {
@@ -132,66 +98,53 @@ void when_print(char ret[WHEN_MAX], int64_t time_ms)
 		strftime(ret, WHEN_MAX, "%Y-%m-%d %H:%M:%S", &broken);
 }
 
-/* --- options ------------------------------------------------------------------------------------- */
-
-/* Prints what is wrong with the command line. */
-static int wrong(const char *what, const char *word)
-{
-	struct errmsg text;
-
-	errmsg_set(&text, 0, "%s%s%.200s%s", what, word ? " '" : "", word ? word : "",
-		   word ? "'" : "");
-	say("%s (try --help)", text.text);
-	return -EINVAL;
-}
-
-static int for_take(struct options *options)
+static int for_take(struct options *options, const char *value)
 {
 	options->for_s = 0;
-	options->forever = !strcmp(optarg, "forever");
-	if (options->forever || !parse_duration(optarg, FOR_MAX_S, &options->for_s))
+	options->forever = !strcmp(value, "forever");
+	if (options->forever || !parse_duration(value, FOR_MAX_S, &options->for_s))
 		return 0;
-	return wrong("--for is a time such as 90s, 15m, 2h, 7d (at most 3650d) or forever, not",
-		     optarg);
+	return cli_wrong("--for is a time such as 90s, 15m, 2h, 7d (at most 3650d) or forever, not",
+			 value);
 }
 
 static int threshold_take(struct options *options, const char *what, const char *word)
 {
 	if (!parse_number(word, 1, THRESHOLD_MAX, &options->threshold))
 		return 0;
-	return wrong(what, word);
+	return cli_wrong(what, word);
 }
 
-static int reason_take(struct options *options)
+static int reason_take(struct options *options, const char *value)
 {
 	char clean[REASON_MAX + 8];
 
-	if (strlen(optarg) > REASON_MAX)
-		return wrong("--reason has more than 200 bytes", NULL);
-	text_clean(clean, sizeof(clean), optarg);
-	if (strcmp(clean, optarg))
-		return wrong("--reason is one line of plain text, not", optarg);
-	options->reason = optarg;
+	if (strlen(value) > REASON_MAX)
+		return cli_wrong("--reason has more than 200 bytes", NULL);
+	text_clean(clean, sizeof(clean), value);
+	if (strcmp(clean, value))
+		return cli_wrong("--reason is one line of plain text, not", value);
+	options->reason = value;
 	return 0;
 }
 
-/* 1: done, all was said. */
-static int option_take(struct options *options, int letter)
+static int option_take(struct options *options, int letter, const char *value)
 {
 	switch (letter) {
 	case 'f':
-		return for_take(options);
+		return for_take(options, value);
 	case 'r':
-		return reason_take(options);
+		return reason_take(options, value);
 	case 'j':
 		options->json = true;
 		return 0;
 	case 'n':
-		if (!feed_name_ok(optarg))
-			return wrong("--name has letters, digits, dots, hyphens, underscores, at "
-				     "most 63 of them, and is not",
-				     optarg);
-		options->name = optarg;
+		if (!feed_name_ok(value))
+			return cli_wrong(
+				"--name has letters, digits, dots, hyphens, underscores, at "
+				"most 63 of them, and is not",
+				value);
+		options->name = value;
 		return 0;
 	case 'R':
 		options->remove = true;
@@ -200,57 +153,41 @@ static int option_take(struct options *options, int letter)
 		options->dry_run = true;
 		return 0;
 	case 'J':
-		options->journal = optarg;
+		options->journal = value;
 		return 0;
 	case 'F':
 		if (options->followed_length == FOLLOWED_MAX)
-			return wrong("--follow can be given 16 times", NULL);
-		options->followed[options->followed_length++] = optarg;
+			return cli_wrong("--follow can be given 16 times", NULL);
+		options->followed[options->followed_length++] = value;
 		return 0;
 	case 'z':
 		if (options->zones_length == ZONES_MAX)
-			return wrong("--zone can be given 16 times", NULL);
-		options->zones[options->zones_length++] = optarg;
+			return cli_wrong("--zone can be given 16 times", NULL);
+		options->zones[options->zones_length++] = value;
 		return 0;
 	case 'a':
 		options->all = true;
 		return 0;
 	case 't':
 		return threshold_take(options, "--threshold is a number from 1 to 1000, not",
-				      optarg);
+				      value);
 	case 'u':
-		options->rules = optarg;
+		options->rules = value;
 		return 0;
 	case 'I':
-		options->include = optarg;
+		options->include = value;
 		return 0;
 	case 's':
-		options->bans.state = optarg;
+		options->bans.state = value;
 		return 0;
 	case 'v':
-		options->bans.violations = optarg;
+		options->bans.violations = value;
 		return 0;
 	case 'p':
-		options->pins = optarg;
+		options->pins = value;
 		return 0;
-	case 'h':
-		fputs(usage_text, stdout);
-		return 1;
-	case 'V':
-		puts(PROGRAM " " VERSION);
-		return 1;
-	default:
-		return wrong("that option is not known or lacks its value", NULL);
 	}
-}
-
-static const char *option_name(int letter)
-{
-	for (const struct option *option = long_options; option->name; option++) {
-		if (option->val == letter)
-			return option->name;
-	}
-	return "";
+	return 0;
 }
 
 /* The published script took its threshold from the environment. */
@@ -263,89 +200,28 @@ static int environment_take(struct options *options)
 	return threshold_take(options, "BLOCK_THRESHOLD is a number from 1 to 1000, not", word);
 }
 
-static const struct verb *verb_find(const char *name)
+static int words_take(struct options *options, const struct cli_words *words)
 {
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++) {
-		if (!strcmp(name, verbs[i].name))
-			return &verbs[i];
-	}
-	return NULL;
+	options->verb = words->verb->name;
+	options->words = words->list;
+	options->words_length = words->length;
+	return strchr(words->verb->letters, 't') ? environment_take(options) : 0;
 }
 
-static int words_check(const struct options *options, const struct verb *verb,
-		       const bool taken[128])
-{
-	char text[128];
-
-	for (int letter = 0; letter < 128; letter++) {
-		if (!taken[letter] || strchr(EVERYWHERE, letter) || strchr(verb->letters, letter))
-			continue;
-		snprintf(text, sizeof(text), "%s takes no option --%s", verb->name,
-			 option_name(letter));
-		return wrong(text, NULL);
-	}
-	if (options->words_length < verb->words_min) {
-		snprintf(text, sizeof(text), "%s needs %s", verb->name, verb->words);
-		return wrong(text, NULL);
-	}
-	if (options->words_length > verb->words_max)
-		return wrong("one word too many:", options->words[verb->words_max]);
-	return 0;
-}
-
-static int options_parse(int argc, char **argv, struct options *ret, const struct verb **ret_verb)
-{
-	struct options options = defaults;
-	bool taken[128] = { false };
-	const struct verb *verb;
-	int letter, err = 0;
-
-	opterr = 0;
-	while (!err && (letter = getopt_long(argc, argv, "", long_options, NULL)) >= 0) {
-		err = option_take(&options, letter);
-		taken[letter & 127] = true;
-	}
-	if (err)
-		return err;
-	if (optind == argc)
-		return wrong("a verb is missing: block, blocked, load, promote, restore, save, "
-			     "unblock or watch",
-			     NULL);
-	verb = verb_find(argv[optind]);
-	if (!verb)
-		return wrong("the verbs are block, blocked, load, promote, restore, save, unblock "
-			     "and watch; there is no",
-			     argv[optind]);
-	options.verb = argv[optind++];
-	options.words = argv + optind;
-	options.words_length = argc - optind;
-	err = words_check(&options, verb, taken);
-	if (!err && strchr(verb->letters, 't'))
-		err = environment_take(&options);
-	if (err)
-		return err;
-	*ret = options;
-	*ret_verb = verb;
-	return 0;
-}
+const struct cli cli = {
+	.program = "nftward-blocklist",
+	.usage = usage_text,
+	.options = long_options,
+	.everywhere = "svp",
+	.verbs = verbs,
+	.verbs_length = sizeof(verbs) / sizeof(*verbs),
+	.take = option_take,
+	.finish = words_take,
+};
 
 int main(int argc, char **argv)
 {
-	const struct verb *verb = NULL;
-	struct options options;
-	struct errmsg error = { "" };
-	int err = options_parse(argc, argv, &options, &verb);
+	struct options options = defaults;
 
-	if (err)
-		return err == 1 ? 0 : 2;
-	err = verb->run(&options, &error);
-	if (err) {
-		say("%s", error.text);
-		return err == WRONG_USAGE ? 2 : 1;
-	}
-	if (fflush(stdout) || ferror(stdout)) {
-		say("cannot write to standard output: %s", strerror(errno));
-		return 1;
-	}
-	return 0;
+	return cli_main(&options, argc, argv);
 }

@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cli.h"
 #include "lib/bans.h"
-#include "lib/errmsg.h"
 
 #define FOLLOWED_MAX 16
 #define ZONES_MAX 16
@@ -37,17 +37,9 @@ struct options {
 	const char *include;
 };
 
-/* One line to standard error, with the program's name. */
-void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* The same, where there is something to say. */
-void say_warning(const struct errmsg *warning);
-
 /* A moment as people read it: "2026-11-21 10:00:00", local; "for ever". */
 #define WHEN_MAX 32
 void when_print(char ret[WHEN_MAX], int64_t time_ms);
-
-/* What a verb returns besides 0 and -errno: the command line makes no sense. */
-#define WRONG_USAGE 1
 
 int blocklist_block(const struct options *options, struct errmsg *reterr);
 int blocklist_unblock(const struct options *options, struct errmsg *reterr);

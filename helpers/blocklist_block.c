@@ -95,7 +95,7 @@ static void refused(struct tally *tally, const struct prefix *prefix, const char
 		    const struct errmsg *why)
 {
 	if (tally->refused++ && !tally->json)
-		say("%s", tally->why.text);
+		cli_say("%s", tally->why.text);
 	tally->why = *why;
 	tell(tally, prefix, answer, why->text);
 }
@@ -308,7 +308,7 @@ static int change(const struct options *options, all_t all, const char *what, st
 	int err = 0;
 
 	if (options->all == (options->words_length > 0))
-		return errmsg_set(reterr, WRONG_USAGE,
+		return errmsg_set(reterr, CLI_WRONG_USAGE,
 				  "%s needs an address or a network%s (try --help)", options->verb,
 				  !strcmp(options->verb, "unblock") ? ", or --all and none" : "");
 	if (!options->all)
@@ -326,7 +326,7 @@ static int change(const struct options *options, all_t all, const char *what, st
 		err = bans_begin(bans, reterr, &warning);
 	if (err)
 		goto out;
-	say_warning(&warning);
+	cli_warn(&warning);
 	if (options->all)
 		err = everybody(bans, &list);
 	if (!err)
@@ -337,7 +337,7 @@ static int change(const struct options *options, all_t all, const char *what, st
 		goto out;
 	}
 	err = bans_commit(bans, reterr, &warning);
-	say_warning(&warning);
+	cli_warn(&warning);
 	if (!err)
 		bans_tell_xdp(bans, options->pins);
 out:
@@ -589,7 +589,7 @@ int blocklist_blocked(const struct options *options, struct errmsg *reterr)
 
 	if (!err)
 		err = bans_reconcile(bans, BANS_AS_RULES, &report, reterr, &warning);
-	say_warning(&warning);
+	cli_warn(&warning);
 	if (!err)
 		err = bans_begin(bans, reterr, &warning);
 	if (!err) {

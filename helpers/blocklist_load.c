@@ -13,7 +13,7 @@
 
 static int usage(struct errmsg *reterr, const char *words)
 {
-	return errmsg_set(reterr, WRONG_USAGE, "%s (try --help)", words);
+	return errmsg_set(reterr, CLI_WRONG_USAGE, "%s (try --help)", words);
 }
 
 /* The file's name without its folder and its ending. */
@@ -74,10 +74,10 @@ static size_t skipped_tell(const struct bans *bans, const struct prefix_list *li
 			continue;
 		prefix_print(address, &list->prefixes[i]);
 		protected_say(why, protection, sizeof(protection));
-		say("%s is left out: %s", address, protection);
+		cli_say("%s is left out: %s", address, protection);
 	}
 	if (skipped > SKIPPED_TOLD)
-		say("%zu more are left out", skipped - SKIPPED_TOLD);
+		cli_say("%zu more are left out", skipped - SKIPPED_TOLD);
 	return skipped;
 }
 
@@ -107,7 +107,7 @@ static int load(const struct options *options, struct bans *bans, struct feed *f
 	size_t before, skipped;
 	int err = bans_begin(bans, reterr, &warning);
 
-	say_warning(&warning);
+	cli_warn(&warning);
 	if (err)
 		return err;
 	old = feeds_find(bans_feeds(bans), feed->name);
@@ -118,7 +118,7 @@ static int load(const struct options *options, struct bans *bans, struct feed *f
 	skipped = skipped_tell(bans, &feed->list);
 	bans_feed(bans, feed);
 	err = bans_commit(bans, reterr, &warning);
-	say_warning(&warning);
+	cli_warn(&warning);
 	if (!err)
 		report(options, feed, before, skipped);
 	return err;
@@ -129,7 +129,7 @@ static int forget(const struct options *options, struct bans *bans, struct errms
 	struct errmsg warning = { "" };
 	int err = bans_begin(bans, reterr, &warning);
 
-	say_warning(&warning);
+	cli_warn(&warning);
 	if (err)
 		return err;
 	err = bans_feed_remove(bans, options->name, reterr);
@@ -138,7 +138,7 @@ static int forget(const struct options *options, struct bans *bans, struct errms
 		return err;
 	}
 	err = bans_commit(bans, reterr, &warning);
-	say_warning(&warning);
+	cli_warn(&warning);
 	if (!err && options->json)
 		printf("{\"feed\": \"%s\", \"removed\": true}\n", options->name);
 	else if (!err)

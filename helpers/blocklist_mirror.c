@@ -3,13 +3,12 @@
 #include "blocklist_mirror.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "blocklist.h"
+#include "cli.h"
+#include "lib/clock.h"
 #include "lib/xdp_attached.h"
 #include "lib/xdp_mirror.h"
 #include "lib/xdp_pins.h"
@@ -40,25 +39,8 @@ struct mirror {
 	size_t heard; /* elements, in this reading */
 	uint64_t storm_ms; /* since when; 0: there is none */
 	bool stale; /* the copy is to be made anew */
-	char said[sizeof(((struct errmsg *)0)->text)];
+	struct cli_told told;
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-/* One line for each change of state, not one for each try. "<4>" is a warning to the journal (sd-daemon(3)). */
-static void tell(struct mirror *mirror, const char *level, const char *text)
-{
-	if (!strcmp(mirror->said, text))
-		return;
-	snprintf(mirror->said, sizeof(mirror->said), "%s", text);
-	fprintf(stderr, "%snftward-blocklist: %s\n", level, text);
-}
 
 /* --- the maps in use ------------------------------------------------------------------------------ */
 
@@ -86,9 +68,9 @@ static int maps_find(const struct mirror *mirror, int ret_fd[XDP_MAPS])
 
 	if (!err)
 		return 0;
-	err = xdp_attached_list(&list, &length, NULL);
+	err = xdp_attached_list(&mirror->pins, &list, &length, NULL);
 	if (!err)
-		err = length ? xdp_link_maps(&list[0].link, ret_fd, NULL) : -ENOENT;
+		err = length ? xdp_link_maps(&list[0].link, &mirror->pins, ret_fd, NULL) : -ENOENT;
 	free(list);
 	return err;
 }
@@ -102,14 +84,14 @@ static void maps_look(struct mirror *mirror)
 
 	if (maps_find(mirror, fd)) {
 		maps_drop(mirror);
-		tell(mirror, "<6>", "no interface has the XDP program; waiting for one");
+		cli_tell(&mirror->told, "<6>", "no interface has the XDP program; waiting for one");
 		return;
 	}
 	id = map_id(fd[XDP_MAP_SETTINGS]);
 	if (id != mirror->maps_id) {
 		maps_drop(mirror);
 		if (xdp_maps_open(&mirror->maps, fd, &error)) {
-			tell(mirror, "<3>", error.text);
+			cli_tell(&mirror->told, "<3>", error.text);
 		} else {
 			mirror->maps_id = id;
 			mirror->stale = true;
@@ -130,7 +112,7 @@ static void copy(struct mirror *mirror)
 
 	/* An event that comes from here on asks for another copy. */
 	mirror->stale = false;
-	mirror->compared_ms = now_ms();
+	mirror->compared_ms = clock_monotonic_ms();
 	if (!mirror->maps_id)
 		return;
 	err = xdp_mirror_read(mirror->table, &read, &error);
@@ -143,16 +125,16 @@ static void copy(struct mirror *mirror)
 	}
 	xdp_mirror_free(&read);
 	if (!err) {
-		tell(mirror, "<6>", "the XDP maps are a copy of the nft table");
+		cli_tell(&mirror->told, "<6>", "the XDP maps are a copy of the nft table");
 	} else if (err == -ENOENT) {
 		/* Nobody asks for anything any more: what is not in force in nft is not in XDP. */
 		xdp_mirror_off(&mirror->maps);
-		tell(mirror, "<4>",
-		     "table inet " NFT_TABLE_NAME
-		     " is gone; XDP passes everything until it is back");
+		cli_tell(&mirror->told, "<4>",
+			 "table inet " NFT_TABLE_NAME
+			 " is gone; XDP passes everything until it is back");
 	} else {
 		/* What the maps hold stays in force; the next look tries again. */
-		tell(mirror, "<3>", error.text);
+		cli_tell(&mirror->told, "<3>", error.text);
 		mirror->compared_ms = 0;
 	}
 }
@@ -170,7 +152,7 @@ static void host(struct mirror *mirror, const char *set, const struct nft_range 
 	err = blocked ? xdp_maps_block(&mirror->maps, source, element->until_ns, &error) :
 			xdp_maps_unblock(&mirror->maps, source, &error);
 	if (err)
-		tell(mirror, "<3>", error.text);
+		cli_tell(&mirror->told, "<3>", error.text);
 }
 
 /* The log line names the source; whether and until when it is blocked, nft is asked. */
@@ -195,7 +177,7 @@ void mirror_event(struct mirror *mirror, const struct nft_event *event)
 	case NFT_EVENT_ADDED:
 	case NFT_EVENT_REMOVED:
 		if (++mirror->heard > STORM_ELEMENTS && !mirror->storm_ms)
-			mirror->storm_ms = now_ms();
+			mirror->storm_ms = clock_monotonic_ms();
 		if (mirror->storm_ms)
 			break;
 		if (host_event)
@@ -207,7 +189,7 @@ void mirror_event(struct mirror *mirror, const struct nft_event *event)
 		promoted(mirror, event);
 		break;
 	case NFT_EVENT_LOST:
-		tell(mirror, "<4>", "messages were lost, reading the whole table");
+		cli_tell(&mirror->told, "<4>", "messages were lost, reading the whole table");
 		mirror->stale = true;
 		break;
 	case NFT_EVENT_CHANGED:
@@ -274,14 +256,16 @@ void mirror_turn(struct mirror *mirror, bool quiet)
 {
 	const uint64_t compare_ms = mirror->deaf ? COMPARE_DEAF_MS : COMPARE_MS;
 
-	if (mirror->storm_ms && (quiet || now_ms() - mirror->storm_ms > STORM_LONGEST_MS)) {
+	if (mirror->storm_ms &&
+	    (quiet || clock_monotonic_ms() - mirror->storm_ms > STORM_LONGEST_MS)) {
 		mirror->storm_ms = 0;
 		mirror->stale = true;
 	}
-	if (now_ms() - mirror->looked_ms >= LOOK_MS) {
-		mirror->looked_ms = now_ms();
+	if (clock_monotonic_ms() - mirror->looked_ms >= LOOK_MS) {
+		mirror->looked_ms = clock_monotonic_ms();
 		maps_look(mirror);
 	}
-	if (!mirror->storm_ms && (mirror->stale || now_ms() - mirror->compared_ms >= compare_ms))
+	if (!mirror->storm_ms &&
+	    (mirror->stale || clock_monotonic_ms() - mirror->compared_ms >= compare_ms))
 		copy(mirror);
 }

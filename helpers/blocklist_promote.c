@@ -17,6 +17,7 @@
 #include "lib/log_follow.h"
 #include "lib/log_line.h"
 #include "lib/offenders.h"
+#include "lib/vitals.h"
 
 #define STATE_NAME "promote.json"
 #define STATE_FORMAT "nftward promote"
@@ -250,8 +251,8 @@ static int journal_read(struct promotion *promotion, struct errmsg *reterr)
 		cursor = NULL;
 	err = journal_count(promotion, journal, cursor, (uint64_t)cursor_us, &last_us, reterr);
 	if (!err && journal_skipped(journal))
-		say("%llu damaged entries of the journal are left out; ignoring",
-		    (unsigned long long)journal_skipped(journal));
+		cli_say("%llu damaged entries of the journal are left out; ignoring",
+			(unsigned long long)journal_skipped(journal));
 	if (!err && last_us != (uint64_t)cursor_us && !journal_cursor(journal, &behind)) {
 		json_object_set_new(promotion->state, name,
 				    json_pack("{s:s, s:I}", "cursor", behind, "time_us",
@@ -397,14 +398,14 @@ static int judge_all(struct promotion *promotion, struct errmsg *reterr)
 	if (!promotion->candidates_length)
 		return 0;
 	if (!promotion->promotes && !promotion->options->dry_run) {
-		say("%zu addresses are over the threshold and not blocked: on_repeat is keep in "
-		    "settings.nft",
-		    promotion->candidates_length);
+		cli_say("%zu addresses are over the threshold and not blocked: on_repeat is keep in "
+			"settings.nft",
+			promotion->candidates_length);
 		return 0;
 	}
 	if (promotion->remembers)
 		err = bans_begin(promotion->bans, reterr, &warning);
-	say_warning(&warning);
+	cli_warn(&warning);
 	if (err)
 		return err;
 	for (size_t i = 0; i < promotion->candidates_length && !err; i++)
@@ -416,7 +417,7 @@ static int judge_all(struct promotion *promotion, struct errmsg *reterr)
 		return err ? errmsg_set(reterr, err, "out of memory") : 0;
 	}
 	err = bans_commit(promotion->bans, reterr, &warning);
-	say_warning(&warning);
+	cli_warn(&warning);
 	return err;
 }
 
@@ -429,9 +430,9 @@ static int look(struct promotion *promotion, struct errmsg *reterr)
 	struct nft_limit limit = { .packets = THRESHOLD_DEFAULT, .per_seconds = WINDOW_DEFAULT_S };
 	int err = bans_begin(promotion->bans, reterr, &warning);
 
-	say_warning(&warning);
+	cli_warn(&warning);
 	if (err == -ENOENT && promotion->options->dry_run) {
-		say("%s; ignoring, nothing is known of anybody", reterr->text);
+		cli_say("%s; ignoring, nothing is known of anybody", reterr->text);
 	} else if (err) {
 		return err;
 	} else {
@@ -464,7 +465,7 @@ static int read_all(struct promotion *promotion, struct errmsg *reterr)
 	err = journal_read(promotion, reterr);
 	/* A host may log to files alone. */
 	if (err && !options->journal && options->followed_length) {
-		say("%s; ignoring", reterr->text);
+		cli_say("%s; ignoring", reterr->text);
 		err = 0;
 	}
 	promotion->oldest_us = promotion->now_us - back_us;
@@ -501,6 +502,22 @@ static void summary(const struct promotion *promotion)
 		       promotion->refused);
 }
 
+/* For who asks later whether the timer does its work. */
+static void say_run(const struct promotion *promotion, bool failed, const struct errmsg *error)
+{
+	struct vitals_promote run = {
+		.at_ms = (int64_t)(promotion->now_us / 1000),
+		.failed = failed,
+		.lines = promotion->lines,
+		.blocked = promotion->blocked,
+	};
+
+	if (failed)
+		snprintf(run.error, sizeof(run.error), "%.*s", (int)sizeof(run.error) - 1,
+			 error->text);
+	vitals_promote_write(promotion->options->bans.state, &run);
+}
+
 /* blocklist_promote - the verb promote. */
 int blocklist_promote(const struct options *options, struct errmsg *reterr)
 {
@@ -520,8 +537,8 @@ int blocklist_promote(const struct options *options, struct errmsg *reterr)
 		err = read_all(&promotion, reterr);
 	}
 	if (!err && promotion.lost)
-		say("%llu lines of evidence found no room; ignoring",
-		    (unsigned long long)promotion.lost);
+		cli_say("%llu lines of evidence found no room; ignoring",
+			(unsigned long long)promotion.lost);
 	if (!err)
 		err = judge_all(&promotion, reterr);
 	/* After the blocks: who dies in between reads the same lines again, and blocks nobody twice. */
@@ -531,6 +548,8 @@ int blocklist_promote(const struct options *options, struct errmsg *reterr)
 		summary(&promotion);
 	if (!err && !options->dry_run)
 		bans_tell_xdp(promotion.bans, options->pins);
+	if (!options->dry_run)
+		say_run(&promotion, err != 0, reterr);
 	json_decref(promotion.state);
 	json_decref(promotion.json);
 	free(promotion.candidates);

@@ -49,7 +49,7 @@ int blocklist_restore(const struct options *options, struct errmsg *reterr)
 
 	if (!err)
 		err = bans_reconcile(bans, BANS_AS_RULES, &report, reterr, &warning);
-	say_warning(&warning);
+	cli_warn(&warning);
 	if (!err) {
 		report_print(options, bans, "restored", &report);
 		bans_tell_xdp(bans, options->pins);
@@ -68,7 +68,7 @@ int blocklist_save(const struct options *options, struct errmsg *reterr)
 
 	if (!err)
 		err = bans_save(bans, &report, reterr, &warning);
-	say_warning(&warning);
+	cli_warn(&warning);
 	if (!err)
 		report_print(options, bans, "saved", &report);
 	bans_close(bans);

@@ -9,13 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <systemd/sd-daemon.h>
 
 #include "blocklist_mirror.h"
+#include "blocklist_vitals.h"
+#include "cli.h"
 #include "lib/blocked_sets.h"
+#include "lib/clock.h"
 #include "lib/nft_ctl.h"
 #include "lib/nft_watch.h"
 
@@ -47,6 +49,7 @@ struct watcher {
 	struct bans *bans;
 	struct nft_watch *watch;
 	struct mirror *mirror;
+	struct pulse *pulse;
 	bool deaf; /* to promotions: another program has the log group */
 
 	/* What was heard and is not dealt with. */
@@ -62,36 +65,25 @@ struct watcher {
 	unsigned int taking; /* how the next comparison takes what it finds: bans_taking */
 	bool whole; /* the next comparison reads the sets in any case */
 	uint64_t empty_ms; /* since when the table has no rules; 0: it has */
-	char said[sizeof(((struct errmsg *)0)->text)];
+	struct cli_told told;
 };
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-/* One line for each change of state, not one for each try. "<4>" is a warning to the journal (sd-daemon(3)). */
+/* One line for each change of state, not one for each try. */
 static void tell(struct watcher *watcher, const char *level, const char *text)
 {
-	if (!strcmp(watcher->said, text))
-		return;
-	snprintf(watcher->said, sizeof(watcher->said), "%s", text);
-	fprintf(stderr, "%snftward-blocklist: %s\n", level, text);
-	sd_notifyf(0, "STATUS=%s", text);
+	if (cli_tell(&watcher->told, level, text))
+		sd_notifyf(0, "STATUS=%s", text);
 }
 
 static void warn(const struct errmsg *warning)
 {
 	if (warning->text[0])
-		fprintf(stderr, "<4>nftward-blocklist: %s\n", warning->text);
+		cli_log("<4>", "%s", warning->text);
 }
 
 static void compare_in(struct watcher *watcher, uint64_t ms)
 {
-	const uint64_t at = now_ms() + ms;
+	const uint64_t at = clock_monotonic_ms() + ms;
 
 	if (at < watcher->compare_ms)
 		watcher->compare_ms = at;
@@ -166,6 +158,7 @@ static void handle(const struct nft_event *event, void *data)
 		break;
 	case NFT_EVENT_LOST:
 		tell(watcher, "<4>", "messages were lost, reading the whole table");
+		pulse_lost(watcher->pulse, event->lost);
 		compare_whole(watcher, 0,
 			      watcher->socket == NFT_WATCH_LOG ? BANS_AS_RULES : BANS_AS_NFT);
 		break;
@@ -322,8 +315,8 @@ static void rules_mend(struct watcher *watcher)
 		return;
 	}
 	if (!watcher->empty_ms)
-		watcher->empty_ms = now_ms();
-	if (now_ms() - watcher->empty_ms < RULES_PATIENCE_MS) {
+		watcher->empty_ms = clock_monotonic_ms();
+	if (clock_monotonic_ms() - watcher->empty_ms < RULES_PATIENCE_MS) {
 		compare_whole(watcher, RULES_PATIENCE_MS, BANS_AS_NFT);
 		return;
 	}
@@ -337,9 +330,7 @@ static void rules_mend(struct watcher *watcher)
 		compare_whole(watcher, RULES_PATIENCE_MS, BANS_AS_NFT);
 		return;
 	}
-	fprintf(stderr,
-		"<4>nftward-blocklist: table inet " NFT_TABLE_NAME
-		" had no rules; %s is loaded again\n",
+	cli_log("<4>", "table inet " NFT_TABLE_NAME " had no rules; %s is loaded again",
 		watcher->options->rules);
 	watcher->empty_ms = 0;
 	compare_whole(watcher, 0, BANS_AS_NFT);
@@ -348,9 +339,7 @@ static void rules_mend(struct watcher *watcher)
 static void report_tell(struct watcher *watcher, const struct bans_report *report)
 {
 	if (report->missing || report->adopted)
-		fprintf(stderr,
-			"<5>nftward-blocklist: %zu elements were missing and are put back, %zu are "
-			"new\n",
+		cli_log("<5>", "%zu elements were missing and are put back, %zu are new",
 			report->missing, report->adopted);
 	tell(watcher, "<6>", "the sets are as the memory says");
 }
@@ -360,7 +349,7 @@ static bool unchanged(struct watcher *watcher)
 	uint32_t generation;
 
 	return !watcher->deaf && !watcher->whole &&
-	       now_ms() - watcher->compared_all_ms < COMPARE_ALL_MS &&
+	       clock_monotonic_ms() - watcher->compared_all_ms < COMPARE_ALL_MS &&
 	       !nft_table_generation(bans_table(watcher->bans), &generation, NULL) &&
 	       generation == watcher->generation;
 }
@@ -371,12 +360,13 @@ static void compare(struct watcher *watcher)
 	struct bans_report report = { 0 };
 	int err;
 
-	watcher->compare_ms = now_ms() + COMPARE_MS;
+	watcher->compare_ms = clock_monotonic_ms() + COMPARE_MS;
 	if (unchanged(watcher))
 		return;
 	watcher->whole = false;
 	err = bans_reconcile(watcher->bans, watcher->taking, &report, &error, &warning);
 	warn(&warning);
+	pulse_compared(watcher->pulse, &report, err);
 	if (err) {
 		watcher->whole = true;
 		tell(watcher, err == -ENOENT ? "<4>" : "<3>", error.text);
@@ -386,7 +376,7 @@ static void compare(struct watcher *watcher)
 		return;
 	}
 	watcher->taking = watcher->deaf ? BANS_AS_RULES : BANS_AS_NFT;
-	watcher->compared_all_ms = now_ms();
+	watcher->compared_all_ms = clock_monotonic_ms();
 	nft_table_generation(bans_table(watcher->bans), &watcher->generation, NULL);
 	report_tell(watcher, &report);
 	if (report.fresh)
@@ -411,15 +401,19 @@ static int signals_open(struct errmsg *reterr)
 			fd;
 }
 
+static int sooner(int left_ms, int right_ms)
+{
+	return left_ms < right_ms ? left_ms : right_ms;
+}
+
 static int patience_ms(const struct watcher *watcher)
 {
-	const uint64_t now = now_ms();
-	const int mirror_ms = mirror_patience_ms(watcher->mirror);
+	const uint64_t now = clock_monotonic_ms();
 
 	if (watcher->compare_ms <= now)
 		return 0;
-	return watcher->compare_ms - now < (uint64_t)mirror_ms ? (int)(watcher->compare_ms - now) :
-								 mirror_ms;
+	return sooner((int)(watcher->compare_ms - now), sooner(mirror_patience_ms(watcher->mirror),
+							       pulse_patience_ms(watcher->pulse)));
 }
 
 static int events_read(struct watcher *watcher, struct pollfd *fds, struct errmsg *reterr)
@@ -445,9 +439,10 @@ static int loop(struct watcher *watcher, int signals, struct errmsg *reterr)
 		fds[i] = (struct pollfd){ .fd = nft_watch_fd(watcher->watch, i), .events = POLLIN };
 	fds[NFT_WATCH_SOCKETS] = (struct pollfd){ .fd = signals, .events = POLLIN };
 	while (!err && !fds[NFT_WATCH_SOCKETS].revents) {
-		if (now_ms() >= watcher->compare_ms)
+		if (clock_monotonic_ms() >= watcher->compare_ms)
 			compare(watcher);
 		mirror_turn(watcher->mirror, !ready);
+		pulse_turn(watcher->pulse, watcher->bans);
 		ready = poll(fds, NFT_WATCH_SOCKETS + 1, patience_ms(watcher));
 		if (ready < 0 && errno != EINTR)
 			return errmsg_set(reterr, -errno, "cannot wait for events: %s",
@@ -470,16 +465,17 @@ static int watcher_open(struct watcher *watcher, struct errmsg *reterr)
 		return err;
 	watcher->deaf = nft_watch_fd(watcher->watch, NFT_WATCH_LOG) < 0;
 	if (watcher->deaf)
-		fprintf(stderr,
-			"<4>nftward-blocklist: %s; ignoring, promotions are looked for every %d s\n",
-			warning.text, COMPARE_MS / 1000);
+		cli_log("<4>", "%s; ignoring, promotions are looked for every %d s", warning.text,
+			COMPARE_MS / 1000);
 	err = bans_open(&watcher->bans, &watcher->options->bans, reterr);
+	if (!err)
+		err = pulse_open(&watcher->pulse, watcher->options->bans.state,
+				 watcher->options->pins, reterr);
 	if (!err)
 		err = mirror_open(&watcher->mirror, watcher->options->pins, watcher->deaf, reterr,
 				  &warning);
 	if (!err && warning.text[0])
-		fprintf(stderr, "<6>nftward-blocklist: %s; ignoring, XDP is found without pins\n",
-			warning.text);
+		cli_log("<6>", "%s; ignoring, XDP is found without pins", warning.text);
 	return err;
 }
 
@@ -504,6 +500,7 @@ int blocklist_watch(const struct options *options, struct errmsg *reterr)
 		sd_notify(0, "STOPPING=1");
 	}
 	mirror_close(watcher->mirror);
+	pulse_close(watcher->pulse);
 	bans_close(watcher->bans);
 	nft_watch_close(watcher->watch);
 	if (signals >= 0)

@@ -2,10 +2,6 @@
 // nftward-xdp: attaches the XDP program, shows what it does, makes it a copy of the nft table. Options are here, the verbs in xdp_*.c.
 #include "xdp.h"
 
-#include <errno.h>
-#include <getopt.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/parse.h"
@@ -43,26 +39,13 @@ static const char usage_text[] =
 	"  --json        print JSON\n"
 	"See nftward-xdp(8).\n";
 
-struct verb {
-	const char *name;
-	int (*run)(const struct options *options, struct errmsg *reterr);
-	int interfaces_min, interfaces_max;
+/* In the order of the alphabet. */
+static const struct cli_verb verbs[] = {
+	{ "attach", xdp_attach, "mer", "the interface is missing after 'attach'", 1, 1 },
+	{ "detach", xdp_detach, "", "the interface is missing after 'detach'", 1, 1 },
+	{ "show", xdp_show, "t", NULL, 0, 1 },
+	{ "sync", xdp_sync, "", NULL, 0, 0 },
 };
-
-static const struct verb verbs[] = {
-	{ "attach", xdp_attach, 1, 1 },
-	{ "detach", xdp_detach, 1, 1 },
-	{ "show", xdp_show, 0, 1 },
-	{ "sync", xdp_sync, 0, 0 },
-};
-
-/* Prints what is wrong with the command line. */
-static int wrong(const char *what, const char *word)
-{
-	fprintf(stderr, "nftward-xdp: %s%s%s%s (try --help)\n", what, word ? " '" : "",
-		word ? word : "", word ? "'" : "");
-	return -EINVAL;
-}
 
 static int mode_parse(const char *word, enum xdp_mode *ret)
 {
@@ -78,26 +61,16 @@ static int mode_parse(const char *word, enum xdp_mode *ret)
 			return 0;
 		}
 	}
-	return wrong("--mode is auto, native or generic, not", word);
+	return cli_wrong("--mode is auto, native or generic, not", word);
 }
 
-static const struct verb *verb_find(const char *name)
-{
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++) {
-		if (!strcmp(name, verbs[i].name))
-			return &verbs[i];
-	}
-	return NULL;
-}
-
-/* 1: done, all was said. */
-static int option_take(struct options *options, int letter)
+static int option_take(struct options *options, int letter, const char *value)
 {
 	uint64_t number;
 
 	switch (letter) {
 	case 'm':
-		return mode_parse(optarg, &options->mode);
+		return mode_parse(value, &options->mode);
 	case 'e':
 		options->exclusive = true;
 		return 0;
@@ -108,70 +81,37 @@ static int option_take(struct options *options, int letter)
 		options->json = true;
 		return 0;
 	case 't':
-		if (parse_number(optarg, 0, DROP_COUNTERS, &number))
-			return wrong("--top is a number from 0 to 4096, not", optarg);
+		if (parse_number(value, 0, DROP_COUNTERS, &number))
+			return cli_wrong("--top is a number from 0 to 4096, not", value);
 		options->top = (unsigned int)number;
 		return 0;
 	case 'p':
-		options->pins = optarg;
+		options->pins = value;
 		return 0;
-	case 'h':
-		fputs(usage_text, stdout);
-		return 1;
-	case 'V':
-		puts("nftward-xdp " VERSION);
-		return 1;
-	default:
-		return wrong("that option is not known or lacks its value", NULL);
 	}
-}
-
-static int options_parse(int argc, char **argv, struct options *ret, const struct verb **ret_verb)
-{
-	struct options options = defaults;
-	const struct verb *verb;
-	int letter, err = 0;
-
-	opterr = 0;
-	while (!err && (letter = getopt_long(argc, argv, "", long_options, NULL)) >= 0)
-		err = option_take(&options, letter);
-	if (err)
-		return err;
-	if (optind == argc)
-		return wrong("a verb is missing: attach, detach, show or sync", NULL);
-	verb = verb_find(argv[optind]);
-	if (!verb)
-		return wrong("the verbs are attach, detach, show and sync; there is no",
-			     argv[optind]);
-	options.verb = argv[optind++];
-	if (argc - optind < verb->interfaces_min)
-		return wrong("the interface is missing after", options.verb);
-	if (argc - optind > verb->interfaces_max)
-		return wrong("one word too many:", argv[optind + verb->interfaces_max]);
-	options.interface = argv[optind];
-	*ret = options;
-	*ret_verb = verb;
 	return 0;
 }
+
+static int words_take(struct options *options, const struct cli_words *words)
+{
+	options->interface = words->list[0];
+	return 0;
+}
+
+const struct cli cli = {
+	.program = "nftward-xdp",
+	.usage = usage_text,
+	.options = long_options,
+	.everywhere = "jp",
+	.verbs = verbs,
+	.verbs_length = sizeof(verbs) / sizeof(*verbs),
+	.take = option_take,
+	.finish = words_take,
+};
 
 int main(int argc, char **argv)
 {
-	const struct verb *verb = NULL;
-	struct options options;
-	struct errmsg error = { "" };
-	int err = options_parse(argc, argv, &options, &verb);
+	struct options options = defaults;
 
-	if (err)
-		return err == 1 ? 0 : 2;
-	err = verb->run(&options, &error);
-	if (err) {
-		fprintf(stderr, "nftward-xdp: %s\n", error.text);
-		return 1;
-	}
-	if (fflush(stdout) || ferror(stdout)) {
-		fprintf(stderr, "nftward-xdp: cannot write to standard output: %s\n",
-			strerror(errno));
-		return 1;
-	}
-	return 0;
+	return cli_main(&options, argc, argv);
 }

@@ -5,11 +5,10 @@
 
 #include <stdbool.h>
 
-#include "lib/errmsg.h"
+#include "cli.h"
 #include "lib/xdp_link.h"
 
 struct options {
-	const char *verb;
 	const char *interface; /* NULL: all */
 	const char *pins;
 	enum xdp_mode mode;

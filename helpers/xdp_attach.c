@@ -56,8 +56,17 @@ static int work_lock(struct work *work, const struct options *options, struct er
 	if (!err)
 		err = xdp_pins_lock(&work->pins, reterr);
 	if (!err)
-		err = xdp_attached_list(&work->list, &work->list_length, reterr);
+		err = xdp_attached_list(&work->pins, &work->list, &work->list_length, reterr);
 	return err;
+}
+
+/* What is attached is; that others cannot see it without CAP_SYS_ADMIN does not undo it. */
+static void programs_pin(const struct work *work)
+{
+	struct errmsg error;
+
+	if (xdp_attached_pin(&work->pins, &error))
+		cli_say("ignoring: %s", error.text);
 }
 
 /* --- attach ---------------------------------------------------------------------------------- */
@@ -107,7 +116,8 @@ static int load(struct work *work, struct errmsg *reterr)
 	if (work->mirror.hosts_max)
 		sizes.hosts = work->mirror.hosts_max + HOSTS_SPARE;
 	if (work->list_length) {
-		err = xdp_attached_maps(work->list, work->list_length, &work->maps, reterr);
+		err = xdp_attached_maps(&work->pins, work->list, work->list_length, &work->maps,
+					reterr);
 		if (err)
 			return err;
 		found = true;
@@ -197,11 +207,10 @@ static void attach_print(const struct options *options, const struct work *work,
 	for (size_t i = 0; i < 2; i++)
 		nets += work->mirror.contents.lists[i].length;
 	if (why[0])
-		fprintf(stderr, "nftward-xdp: generic, not native: %s\n", why);
+		cli_say("generic, not native: %s", why);
 	if (attachment->exclusive && !options->exclusive)
-		fprintf(stderr,
-			"nftward-xdp: %s is not shared with other XDP programs: libxdp has no dispatcher for "
-			"this kernel, or --exclusive was given before\n",
+		cli_say("%s is not shared with other XDP programs: libxdp has no dispatcher for "
+			"this kernel, or --exclusive was given before",
 			interface->name);
 	if (!options->json) {
 		printf("%s: %s, %s%s; %zu hosts and %zu networks blocked\n", interface->name, what,
@@ -230,7 +239,7 @@ static int attach_anew(struct work *work, const struct interface *interface,
 	const uint32_t generation = work->maps.settings->generation;
 	struct xdp_attachment before;
 	struct xdp_link link;
-	int err = xdp_link_find(interface, &link, reterr);
+	int err = xdp_link_find(interface, NULL, &link, reterr);
 
 	if (!err)
 		err = xdp_link_detach(interface, &link, reterr);
@@ -278,6 +287,23 @@ static int attach_to(struct work *work, const struct options *options,
 	return err;
 }
 
+/* The program is pinned before it takes over, so that who has only CAP_BPF sees one or the other throughout an exchange. */
+static int attach_pinned(struct work *work, const struct options *options,
+			 const struct interface *interface, struct errmsg *reterr)
+{
+	int err = xdp_pins_put(&work->pins, work->maps.fd, reterr);
+
+	if (!err)
+		err = xdp_pins_put_program(&work->pins, xdp_loaded_fd(work->loaded), reterr);
+	if (!err)
+		err = attach_to(work, options, interface, reterr);
+	if (err && !work->list_length)
+		xdp_pins_remove(&work->pins);
+	else
+		programs_pin(work);
+	return err;
+}
+
 /* xdp_attach - the verb attach. Nothing stays of it where it fails. */
 int xdp_attach(const struct options *options, struct errmsg *reterr)
 {
@@ -301,12 +327,7 @@ int xdp_attach(const struct options *options, struct errmsg *reterr)
 	if (!err)
 		err = xdp_mirror_write(&work.mirror, &work.maps, &changed, reterr);
 	if (!err)
-		err = xdp_pins_put(&work.pins, work.maps.fd, reterr);
-	if (!err) {
-		err = attach_to(&work, options, &interface, reterr);
-		if (err && !work.list_length)
-			xdp_pins_remove(&work.pins);
-	}
+		err = attach_pinned(&work, options, &interface, reterr);
 	work_end(&work);
 	return err;
 }
@@ -327,12 +348,15 @@ int xdp_detach(const struct options *options, struct errmsg *reterr)
 		goto out;
 	found = attached_find(&work, interface.index);
 	if (!found) {
+		programs_pin(&work);
 		err = errmsg_set(reterr, -ENOENT, "%s has no XDP program of ours", interface.name);
 		goto out;
 	}
 	err = xdp_link_detach(&interface, &found->link, reterr);
 	if (!err && work.list_length == 1)
 		xdp_pins_remove(&work.pins);
+	else
+		programs_pin(&work);
 	if (!err && options->json)
 		printf("{\"interface\": \"%s\", \"result\": \"detached\"}\n", interface.name);
 	else if (!err)
@@ -356,7 +380,8 @@ int xdp_sync(const struct options *options, struct errmsg *reterr)
 	if (!err)
 		err = work_lock(&work, options, reterr);
 	if (!err)
-		err = xdp_attached_maps(work.list, work.list_length, &work.maps, reterr);
+		err = xdp_attached_maps(&work.pins, work.list, work.list_length, &work.maps,
+					reterr);
 	if (!err)
 		err = xdp_mirror_read(work.table, &work.mirror, reterr);
 	if (!err)

@@ -14,21 +14,6 @@
 #include "lib/xdp_mirror.h"
 #include "lib/xdp_pins.h"
 
-static const char *const verdict_names[VERDICTS] = {
-	[PASS_OTHER] = "pass_other",
-	[PASS_PORT] = "pass_port",
-	[PASS_WITHIN] = "pass_within",
-	[PASS_PARTNER] = "pass_partner",
-	[PASS_ALLOWLIST] = "pass_allowlist",
-	[PASS_ELSEWHERE] = "pass_elsewhere",
-	[DROP_MALFORMED] = "drop_malformed",
-	[DROP_BLOCKLIST] = "drop_blocklist",
-	[DROP_BLOCKED_NET] = "drop_blocked_net",
-	[DROP_PACKET_RATE] = "drop_packet_rate",
-	[DROP_SYN_RATE] = "drop_syn_rate",
-	[DROP_PARTNER] = "drop_partner",
-};
-
 static const char *const mode_names[] = {
 	[MODE_OFF] = "off",
 	[MODE_AUDIT] = "audit",
@@ -84,7 +69,7 @@ static json_t *verdicts_json(const struct xdp_maps *maps, struct errmsg *reterr)
 		return NULL;
 	object = json_object();
 	for (int i = 0; i < VERDICTS; i++)
-		json_object_set_new(object, verdict_names[i],
+		json_object_set_new(object, xdp_verdict_names[i],
 				    json_pack("{s:I, s:I}", "packets", (json_int_t)tally[i].packets,
 					      "bytes", (json_int_t)tally[i].bytes));
 	return object;
@@ -103,7 +88,7 @@ static json_t *top_json(const struct xdp_maps *maps, unsigned int room, struct e
 					      json_pack("{s:o, s:I, s:s}", "source",
 							source_json(top[i].source), "packets",
 							(json_int_t)top[i].packets, "reason",
-							verdict_names[top[i].last_reason]));
+							xdp_verdict_names[top[i].last_reason]));
 	}
 	free(top);
 	return array;
@@ -165,12 +150,13 @@ static json_t *nft_json(struct xdp_maps *maps, struct errmsg *reterr)
 	return object;
 }
 
-static int gather(const struct options *options, const struct xdp_attached *list, size_t length,
-		  json_t **ret, struct errmsg *reterr)
+static int gather(const struct options *options, const struct xdp_pins *pins,
+		  const struct xdp_attached *list, size_t length, json_t **ret,
+		  struct errmsg *reterr)
 {
 	json_t *object = json_object();
 	struct xdp_maps maps;
-	int err = xdp_attached_maps(list, length, &maps, reterr);
+	int err = xdp_attached_maps(pins, list, length, &maps, reterr);
 
 	if (err) {
 		json_decref(object);
@@ -289,12 +275,12 @@ int xdp_show(const struct options *options, struct errmsg *reterr)
 	if (options->interface) {
 		err = interface_get(&interface, options->interface, reterr);
 		if (!err)
-			err = xdp_link_find(&interface, &link, reterr);
+			err = xdp_link_find(&interface, &pins, &link, reterr);
 	}
 	if (!err)
-		err = xdp_attached_list(&list, &length, reterr);
+		err = xdp_attached_list(&pins, &list, &length, reterr);
 	if (!err)
-		err = gather(options, list, length, &object, reterr);
+		err = gather(options, &pins, list, length, &object, reterr);
 	if (!err && options->json) {
 		json_dumpf(object, stdout, JSON_INDENT(2));
 		putchar('\n');

@@ -131,6 +131,7 @@ kernel() {
 	from_journal
 	blocked "$CLIENT"
 	run ! blocked "$NEIGHBOUR"
+	jq -e '.failed == false and .lines == 17 and .blocked == 1' "$LAB_DIR/state/vitals-promote.json" || fail "$(<"$LAB_DIR/state/vitals-promote.json")"
 	[[ $(jq -s '[.[] | select(.address == "198.51.100.8")] | last | .times' "$LAB_DIR/state/blocklist.json") == 1 ]]
 }
 
@@ -405,4 +406,5 @@ NGINX=(_TRANSPORT=syslog _COMM=nginx SYSLOG_IDENTIFIER=nginx PRIORITY=3)
 	[[ $status -le 1 && ${#lines[@]} -le 3 ]] || fail "$output"
 	run -1 promote --journal "$LAB_DIR/nowhere"
 	[[ $output == *"cannot read $LAB_DIR/nowhere: No such file or directory" ]]
+	jq -e '.failed and (.error | endswith("nowhere: No such file or directory"))' "$LAB_DIR/state/vitals-promote.json"
 }

@@ -269,8 +269,39 @@ reload() {
 	((blocked > 190000)) # the line may lose some
 	kill -CONT "$WATCHER"
 	lab_wait 20 grep -q 'messages were lost' "$LAB_DIR/watch.log"
-	remembered() { (($(grep -c '"address":"10\.[0-9.]*"' "$LAB_DIR/state/blocklist.json" 2>/dev/null || true) >= blocked)); }
+	remembered() { (($(grep -c '"address":"10\.[0-9.]*"' "$LAB_DIR/state/blocklist.json" 2>/dev/null || true) >= blocked)) 2>/dev/null; }
 	lab_wait 20 remembered
+	# How many is told once a message arrives again, by its number.
+	promote 11.0.0.1
+	tells_of_loss() { says ".lost > 1000 and .lost < $blocked"; }
+	lab_wait 30 tells_of_loss || fail "$(jq 'del(.samples)' "$LAB_DIR/state/vitals-watch.json")"
+}
+
+# says JQ: what the watcher last said of itself.
+says() { jq -e "$1" "$LAB_DIR/state/vitals-watch.json" >/dev/null 2>&1; }
+
+# bats test_tags=host
+@test "the watcher says what is wanted, what is in force, and what was counted" {
+	family 4
+	rules_size blocklist 4
+	promotable
+	watching
+	lab_wait 5 says '.lost == 0 and .desired == [0, 0, 0, 0] and .enforced == [0, 0, 0, 0]'
+	blocklist block 198.51.100.0/24 2001:db8:1:5::/64 10.0.0.1 10.0.0.2 >/dev/null
+	lab_wait 15 says '.desired == [2, 1, 1, 0] and .enforced == [2, 1, 1, 0]' || fail "$(jq 'del(.samples)' "$LAB_DIR/state/vitals-watch.json")"
+	# Two of them find no room in the set, and are wanted all the same.
+	jq -nc '["10.0.0.3", "10.0.0.4", "10.0.0.5", "10.0.0.6"][] | {address: ., since: 1795257900000, until: 9999999999999, level: 2, times: 1,
+		evidence: 5, rule: "", by: "log", reason: "tests"}' >>"$LAB_DIR/state/blocklist.json"
+	in_ns gw nft add element inet api_protection quic_ports '{ 8443 }'
+	lab_wait 5 says '.desired == [6, 1, 1, 0] and .enforced == [4, 1, 1, 0]' || fail "$(jq 'del(.samples)' "$LAB_DIR/state/vitals-watch.json")"
+	# By level, and in each by rules, log, operator, nft.
+	tells_of_blocks() { jq -e '.active[8:12] == [0, 4, 0, 0] and .active[0:4] == [0, 0, 3, 0] and .networks == 1' "$LAB_DIR/state/vitals-blocks.json" >/dev/null; }
+	lab_wait 2 tells_of_blocks || fail "$(cat "$LAB_DIR"/state/{vitals-blocks,blocklist}.json)"
+	promote 10.0.0.9
+	counts promotions_lost 1
+	lab_wait 15 says '.samples | last | .counts.promotions_lost == 1 and .counts.seen_quic == 0 and .counts.dropped_blocklist >= 0'
+	in_ns gw nft delete table inet api_protection
+	lab_wait 15 says '.enforced == [0, 0, 0, 0]'
 }
 
 subnet() {

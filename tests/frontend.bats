@@ -11,6 +11,8 @@ setup() {
 	NFTWARD=$NFTWARD_BUILDDIR/helpers/nftward
 }
 
+teardown() { [[ -z ${LAB_DIR:-} ]] || lab_end; }
+
 # folder_of_its_own: $NFTWARD is alone in a folder; its path has a blank, as paths may.
 folder_of_its_own() {
 	mkdir -p "$BATS_TEST_TMPDIR/a folder"
@@ -33,22 +35,54 @@ says() {
 		fail "nftward $*: status $status, stdout '$output', stderr '$stderr'"
 }
 
-# options_of FILE: the long options in the getopt table of a source file.
-options_of() { sed -nE 's/^\t\{ "([a-z-]+)", (no|required)_argument, .*/\1/p' "$NFTWARD_SRCDIR/$1"; }
+# helpers: what is made with helpers/cli.c, and built; blocklist is helpers/blocklist.c, nftward-blocklist and nftward-blocklist(8).
+helpers() {
+	local source name
+	while IFS= read -r source; do
+		name=${source##*/} name=${name%.c}
+		[[ ! -x $NFTWARD_BUILDDIR/helpers/nftward-$name ]] || echo "$name"
+	done < <(grep -lE '^const struct cli cli = ' "$NFTWARD_SRCDIR"/helpers/*.c)
+}
 
-# verbs_of FILE: the verbs in the verb table of a source file.
-verbs_of() { sed -nE 's/^\t\{ "([a-z]+)", [a-z]+_\1, .*/\1/p' "$NFTWARD_SRCDIR/$1"; }
+# helper_source NAME, helper_page NAME
+helper_source() { echo "$NFTWARD_SRCDIR/helpers/$1.c"; }
+helper_page() { echo "$NFTWARD_SRCDIR/helpers/nftward-$1.8"; }
 
-# takes VERB OPTION: whether nftward-blocklist takes it there. What else is on the command line is wrong, so nothing is done.
-takes() {
-	local values=(2h) words=(a b) said
-	[[ $2 != @(json|remove|dry-run) ]] || values=()
-	[[ $2 != threshold ]] || values=(5)
-	[[ $1 != @(block|unblock) ]] || words=()
-	said=$("$NFTWARD_BUILDDIR/helpers/nftward-blocklist" "$1" "--$2" "${values[@]}" "${words[@]}" 2>&1) ||
-		said+=" status $?"
-	[[ $said == *"(try --help) status 2" ]] || fail "$1 --$2: $said"
-	[[ $said != *"$1 takes no option --$2"* ]]
+# options_of NAME [LETTERS]: the long options in the getopt table of a helper, but those that every helper has.
+options_of() {
+	grep -oE "\{ \"[a-z-]+\", (no|required)_argument, NULL, '[${2-A-Za-z}]' \}" "$(helper_source "$1")" |
+		sed -E '/"(help|version)"/d; s/^\{ "([a-z-]+)".*/\1/'
+}
+
+# verbs_of NAME: the verbs in the verb table of a helper, if it has one.
+verbs_of() { sed -nE 's/^\t\{ "([a-z]+)", [a-z]+_\1, .*/\1/p' "$(helper_source "$1")"; }
+
+# letters_of NAME VERB: of the options that the table gives the verb.
+letters_of() { sed -nE "s/^\t\{ \"$2\", [a-z]+_$2, \"([A-Za-z]*)\", .*/\1/p" "$(helper_source "$1")"; }
+
+# letters_everywhere NAME: of those that all its verbs take, and that need not be in each line of a synopsis.
+letters_everywhere() { sed -nE 's/^\t\.everywhere = "([A-Za-z]*)",$/\1/p' "$(helper_source "$1")"; }
+
+# synopsis_of NAME VERB: its lines in the manual page, each in one; without a verb those of the helper.
+synopsis_of() {
+	local command=$1
+	[[ -z $2 ]] || command="($1 )?([a-z]+ \| )?$2"
+	mandoc -T ascii -O width=400 "$(helper_page "$1")" | col -bx | sed -n '/^SYNOPSIS/,/^DESCRIPTION/p' | grep -E "nftward $command( |\$)"
+}
+
+# listed WORD VERB...: "a, b WORD c".
+listed() {
+	local last=${*: -1} all
+	printf -v all '%s, ' "${@:2:$#-2}"
+	echo "${all%, } $1 $last"
+}
+
+# refuses SAID NAME ARGUMENT...: that helper says that this is wrong usage, in one line of plain text.
+refuses() {
+	local said=$1 name=nftward-$2
+	shift 2
+	run --separate-stderr "$NFTWARD_BUILDDIR/helpers/$name" "$@"
+	[[ $status == 2 && -z $output && $stderr == "$name: $said (try --help)" ]] || fail "$name ${*@Q}: status $status, stdout '$output', stderr '$stderr'"
 }
 
 @test "a command becomes the program beside nftward, with its arguments and its exit status" {
@@ -109,7 +143,7 @@ takes() {
 	for word in --help help; do
 		run --separate-stderr "$NFTWARD" "$word"
 		[[ $status == 0 && -z $stderr && $output == Usage:* ]] || fail "$word: $status, $stderr"
-		for command in block blocked blocklist unblock xdp; do
+		for command in block blocked blocklist export status top unblock xdp; do
 			[[ $output =~ $'\n'\ +$command\ +[a-z] ]] || fail "no $command: $output"
 		done
 	done
@@ -121,8 +155,8 @@ takes() {
 }
 
 @test "an unknown command is refused in one line that names those that are there" {
-	says 2 "nftward: there is no command 'foo'; there are: block, blocked, blocklist, unblock, xdp" foo
-	says 2 "nftward: there is no command ''; there are: block, blocked, blocklist, unblock, xdp" ''
+	says 2 "nftward: there is no command 'foo'; there are: block, blocked, blocklist, export, status, top, unblock, xdp" foo
+	says 2 "nftward: there is no command ''; there are: block, blocked, blocklist, export, status, top, unblock, xdp" ''
 	says 2 "nftward: there is no option '--foo' (try --help)" --foo
 }
 
@@ -156,63 +190,99 @@ takes() {
 	says 1 "nftward: cannot run ${NFTWARD%/*}/nftward-a: No such file or directory" a
 }
 
-@test "--help of every verb of nftward-blocklist names every option, and so does its manual page" {
-	[[ -x $NFTWARD_BUILDDIR/helpers/nftward-blocklist ]] || skip "helpers/nftward-blocklist is not built: make"
-	local verb option page=$NFTWARD_SRCDIR/helpers/nftward-blocklist.8
+@test "--help of every helper names every verb and option, and so does its manual page" {
+	local name verb option page
 	local -a verbs options
-	mapfile -t verbs < <(verbs_of helpers/blocklist.c)
-	mapfile -t options < <(options_of helpers/blocklist.c)
-	((${#verbs[@]} == 8 && ${#options[@]} > 10)) || fail "${verbs[*]}; ${options[*]}"
-	for verb in "${verbs[@]}"; do
-		run --separate-stderr "$NFTWARD" blocklist "$verb" --help
-		[[ $status == 0 && -z $stderr && $output == Usage:* ]] || fail "$verb: $status, $stderr"
-		grep -qE "^ {7}nftward (blocklist )?.*\b$verb\b|^Usage: nftward (blocklist )?.*\b$verb\b" <<<"$output" || fail "no $verb: $output"
-		grep -q "^\.It Cm $verb\$" "$page" || fail "$verb is not in nftward-blocklist(8)"
-		for option in "${options[@]}"; do
-			[[ $option == @(help|version) || $output == *$'\n'"  --$option "* ]] || fail "$verb: no --$option: $output"
+	[[ $(helpers) == *blocklist*xdp* ]] || fail "helpers: $(helpers)"
+	for name in $(helpers); do
+		page=$(helper_page "$name")
+		mapfile -t verbs < <(verbs_of "$name")
+		mapfile -t options < <(options_of "$name")
+		((${#options[@]} > 0)) || fail "$name has no options"
+		for verb in "${verbs[@]:-}"; do
+			run --separate-stderr "$NFTWARD" "$name" ${verb:+"$verb"} --help
+			[[ $status == 0 && -z $stderr && $output == Usage:* ]] || fail "$name $verb: $status, $stderr"
+			grep -qE "^(Usage:| {6}) nftward ($name )?.*\b${verb:-$name}\b" <<<"$output" || fail "no $name $verb: $output"
+			[[ -z $verb ]] || grep -q "^\.It Cm $verb\$" "$page" || fail "$verb is not in $page"
+			for option in "${options[@]}"; do
+				[[ $output == *$'\n'"  --$option "* ]] || fail "$name $verb: no --$option: $output"
+			done
 		done
-	done
-	for option in "${options[@]}"; do
-		[[ $option == @(help|version) ]] || grep -qE "^\.It Fl Fl $option( |\$)" "$page" || fail "--$option is not in nftward-blocklist(8)"
+		for option in "${options[@]}"; do
+			grep -qE "^\.It Fl Fl $option( |\$)" "$page" || fail "--$option is not in $page"
+		done
 	done
 }
 
-@test "the synopsis of nftward-blocklist(8) gives each verb the options that it takes" {
+# The table is read and no verb is run: there are those that no further word makes wrong, as unblock --all.
+@test "the synopsis of every helper's manual page gives each verb the options that it takes" {
 	requires mandoc
-	[[ -x $NFTWARD_BUILDDIR/helpers/nftward-blocklist ]] || skip "helpers/nftward-blocklist is not built: make"
-	local verb option lines
-	local -a verbs options
-	mapfile -t verbs < <(verbs_of helpers/blocklist.c)
-	mapfile -t options < <(options_of helpers/blocklist.c | grep -vxE 'help|version|state|violations|pins')
-	for verb in "${verbs[@]}"; do
-		lines=$(mandoc -T ascii -O width=200 "$NFTWARD_SRCDIR/helpers/nftward-blocklist.8" | col -bx |
-			sed -n '/^SYNOPSIS/,/^DESCRIPTION/p' | grep -E "nftward (blocklist )?([a-z]+ \| )?$verb( |\$)") || fail "no $verb"
-		for option in "${options[@]}"; do
-			if takes "$verb" "$option"; then
-				[[ $lines == *"--$option"* ]] || fail "$verb takes --$option: $lines"
-			else
-				[[ $lines != *"--$option"* ]] || fail "$verb takes no --$option: $lines"
+	local name verb option lines taken everywhere
+	local -a verbs
+	for name in $(helpers); do
+		mapfile -t verbs < <(verbs_of "$name")
+		for verb in "${verbs[@]:-}"; do
+			taken=$(options_of "$name") everywhere=''
+			if [[ -n $verb ]]; then
+				taken=$(options_of "$name" "$(letters_of "$name" "$verb").")
+				everywhere=$(options_of "$name" "$(letters_everywhere "$name").")
 			fi
+			lines=$(synopsis_of "$name" "$verb") || fail "no $name $verb"
+			while read -r option; do
+				if grep -qx -- "$option" <<<"$taken"; then
+					[[ $lines =~ --$option([^a-z-]|$) ]] || fail "$name $verb takes --$option: $lines"
+				elif ! grep -qx -- "$option" <<<"$everywhere"; then
+					[[ ! $lines =~ --$option([^a-z-]|$) ]] || fail "$name $verb takes no --$option: $lines"
+				fi
+			done < <(options_of "$name")
 		done
 	done
 }
 
-@test "--help of nftward-xdp names every verb and option" {
-	[[ -x $NFTWARD_BUILDDIR/helpers/nftward-xdp ]] || skip "helpers/nftward-xdp is not built: make"
-	local verb option
-	for verb in attach detach show sync; do
-		run --separate-stderr "$NFTWARD" xdp "$verb" --help
-		[[ $status == 0 && -z $stderr && $output == *"nftward xdp $verb"* ]] || fail "$verb: $status, $stderr"
-		while read -r option; do
-			[[ $option == @(help|version) || $output == *"--$option"* ]] || fail "$verb: no --$option: $output"
-		done < <(options_of helpers/xdp.c)
+@test "a verb refuses an option that is another's" {
+	requires blocklist xdp
+	refuses 'save takes no option --for' blocklist save --for 2h a b
+	refuses 'restore takes no option --remove' blocklist restore --remove a b
+	refuses 'sync takes no option --top' xdp sync --top 5 a b
+	refuses 'detach takes no option --exclusive' xdp detach --exclusive a b
+}
+
+@test "every helper refuses what it does not know, in one line of plain text" {
+	local name
+	local -a verbs
+	for name in $(helpers); do
+		mapfile -t verbs < <(verbs_of "$name")
+		refuses 'that option is not known or lacks its value' "$name" --nosuch
+		refuses 'that option is not known or lacks its value' "$name" --help=yes
+		if ((${#verbs[@]} == 0)); then
+			refuses "one word too many: 'nosuch?[31m?nftward: done'" "$name" $'nosuch\e[31m\nnftward: done'
+			continue
+		fi
+		refuses "a verb is missing: $(listed or "${verbs[@]}")" "$name"
+		refuses "the verbs are $(listed and "${verbs[@]}"); there is no 'nosuch?[31m?nftward: done'" "$name" $'nosuch\e[31m\nnftward: done'
+		refuses "the verbs are $(listed and "${verbs[@]}"); there is no '$(printf 'x%.0s' {1..200})'" "$name" "$(printf 'x%.0s' {1..300})"
 	done
+}
+
+@test "what a helper cannot write is a failure" {
+	requires root nft blocklist
+	[[ -c /dev/full ]] || skip "there is no /dev/full"
+	guarded
+	rules_load
+	run bash -c '"$@" >/dev/full' - ip netns exec "$LAB-gw" "$NFTWARD_BUILDDIR/helpers/nftward-blocklist" blocked --json \
+		--state "$LAB_DIR/state" --violations "$LAB_DIR/violations.log" --pins "$LAB_DIR/bpf/nftward"
+	[[ $status == 1 && $output == 'nftward-blocklist: cannot write to standard output: No space left on device' ]] || fail "$status: $output"
 }
 
 @test "--version is that of the build" {
 	run --separate-stderr "$NFTWARD" --version
-	[[ $status == 0 && $output == "nftward $(sed -nE 's/^AC_INIT\(\[nftward\], \[(.*)\]\)/\1/p' "$NFTWARD_SRCDIR/configure.ac")" ]] ||
-		fail "$status: $output"
+	local version name
+	version=$(sed -nE 's/^AC_INIT\(\[nftward\], \[(.*)\]\)/\1/p' "$NFTWARD_SRCDIR/configure.ac")
+	[[ $status == 0 && $output == "nftward $version" ]] || fail "$status: $output"
+	for name in $(helpers); do
+		run --separate-stderr "$NFTWARD" "$name" --version
+		[[ $status == 0 && $output == "nftward-$name $version" ]] || fail "$status: $output"
+	done
 }
 
 @test "what cannot be written is a failure" {

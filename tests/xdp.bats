@@ -99,6 +99,128 @@ teardown() { lab_end; }
 	[[ $(xdp show br0 --json | jq .maps.blocklist.entries) == 1 ]]
 }
 
+# --- who may look ---------------------------------------------------------------------------------------------
+
+# confined WORD...: nftward xdp as a unit has it that only looks, and may not open programs and maps by their ids.
+confined() {
+	in_ns gw setpriv --inh-caps=-all,+bpf,+net_admin --bounding-set=-all,+bpf,+net_admin \
+		"$NFTWARD_BUILDDIR/helpers/nftward" xdp "$@" --pins "$LAB_DIR/bpf/nftward"
+}
+
+# looked COMMAND...: what it shows of the interfaces, and what does not change by itself.
+looked() { "$@" show --json | jq -cS '[.interfaces, .mode, .nft, .verdicts.pass_within]'; }
+
+# same_look: both see the same, and something.
+same_look() {
+	local root
+	root=$(looked xdp)
+	[[ $root == *'"program_id"'* && $(looked confined) == "$root" ]] || fail "root: $root; confined: $(looked confined)"
+}
+
+program_pins() { find "$LAB_DIR/bpf/nftward" -name 'program-*' -printf '%f\n'; }
+program_of() { ip -n "$LAB-gw" -j link show "$1" | jq .[0].xdp.prog.id; }
+program_freed() { ! bpftool prog show id "$1" >/dev/null 2>&1; }
+
+@test "without CAP_SYS_ADMIN show says the same: interfaces, native or generic, packets" {
+	requires setpriv
+	fast_lane
+	ip -n "$LAB-gw" link add br0 type bridge
+	xdp attach br0 2>/dev/null
+	family 4
+	packets --from "$CLIENT" --count 7 --flags A
+	same_look
+	[[ $(confined show --json | jq -c '[.interfaces[].mode] | sort') == '["generic","native"]' ]]
+	[[ $(confined show --json | jq .verdicts.pass_within.packets) == 7 ]]
+	xdp detach veth-cl
+	same_look
+	[[ $(confined show --json | jq -r '.interfaces[].interface') == br0 ]]
+	xdp detach br0
+	run confined show
+	[[ $status == 1 && $output == *'no interface here has the XDP program'* ]] || fail "$output"
+}
+
+# bats test_tags=host
+@test "what was attached without a pin is not said to be missing; attaching again leaves one" {
+	requires setpriv
+	fast_lane
+	local before
+	before=$(program_of veth-cl)
+	rm "$LAB_DIR"/bpf/nftward/net-*/program-*
+	run confined show
+	[[ $status == 1 && $output == *'cannot look at XDP programs: needs CAP_SYS_ADMIN, or once nftward xdp attach veth-cl'* ]] ||
+		fail "$output"
+	xdp show >/dev/null
+	[[ $(xdp attach veth-cl 2>/dev/null) == *'was attached'* ]]
+	same_look
+	[[ $(program_of veth-cl) == "$before" ]]
+	# Of other maps than the program's nothing is told.
+	rm "$LAB_DIR"/bpf/nftward/net-*/verdicts
+	bpftool map create "$(echo "$LAB_DIR"/bpf/nftward/net-*)/verdicts" type array key 4 value 8 entries 1 name verdicts
+	run confined show
+	[[ $status == 1 && $output == *'cannot look at XDP maps'* ]] || fail "$output"
+}
+
+# bats test_tags=host
+@test "a pin that is left makes nobody believe that the program is there" {
+	requires setpriv bpftool
+	fast_lane
+	local index left
+	left=$(program_of veth-cl)
+	ip -n "$LAB-gw" link set veth-cl xdpdrv off
+	[[ $(program_pins) == "program-$left" ]]
+	run confined show
+	[[ $status == 1 && $output == *'no interface here has the XDP program'* ]] || fail "$output"
+	# The same index, and a program that is not ours.
+	index=$(ip -n "$LAB-gw" -j link show veth-cl | jq .[0].ifindex)
+	ip -n "$LAB-gw" link del veth-cl
+	ip -n "$LAB-gw" link add veth-cl index "$index" type veth peer name other
+	if in_ns gw ip link set veth-cl xdpgeneric object /usr/lib/*/bpf/xdpfilt_alw_eth.o section xdp 2>/dev/null; then
+		run confined show
+		[[ $status == 1 && $output == *'cannot look at XDP programs'* ]] || fail "$output"
+		# Beside one of ours that is pinned it is somebody else's.
+		xdp attach other 2>/dev/null
+		same_look
+		[[ $(confined show --json | jq -r '.interfaces[].interface') == other ]]
+	else
+		run xdp detach veth-cl
+	fi
+	[[ $(program_pins) != *"program-$left"* ]] || fail "the pin is still there"
+	lab_wait 5 program_freed "$left"
+}
+
+other_program_on() { [[ $(program_of "$1") != "$2" ]]; }
+drained() { dd if="$LAB_DIR/full" iflag=nonblock of=/dev/null 2>/dev/null || lab_gone "$LAB_PID"; }
+
+# bats test_tags=host
+@test "an exchange is seen without CAP_SYS_ADMIN at its every step, and detaching frees the program" {
+	requires setpriv bpftool
+	fast_lane --exclusive
+	ip -n "$LAB-gw" link add other type veth peer name other-end
+	xdp attach --exclusive other
+	local old new
+	old=$(program_of veth-cl)
+	# It says that the interface is not shared when it has exchanged the programs, and is kept there by a pipe that is full.
+	mkfifo "$LAB_DIR/full"
+	exec 7<>"$LAB_DIR/full"
+	run dd if=/dev/zero of="$LAB_DIR/full" oflag=nonblock bs=512
+	lab_start gw "$NFTWARD_BUILDDIR/helpers/nftward-xdp" attach --reload veth-cl --pins "$LAB_DIR/bpf/nftward" >/dev/null 2>&7
+	lab_wait 5 other_program_on other "$old"
+	same_look
+	[[ $(confined show --json | jq '.interfaces | length') == 2 && -e /proc/$LAB_PID ]]
+	lab_wait 5 drained
+	lab_wait 5 lab_gone "$LAB_PID"
+	exec 7>&-
+	same_look
+	new=$(program_of veth-cl)
+	[[ $new == "$(program_of other)" && $(program_pins) == "program-$new" ]]
+	lab_wait 5 program_freed "$old"
+	xdp detach veth-cl
+	same_look
+	xdp detach other
+	lab_wait 5 program_freed "$new"
+	[[ -z $(find "$LAB_DIR/bpf/nftward" -mindepth 1) ]] || fail "pins are left"
+}
+
 # --- bad input ------------------------------------------------------------------------------------------------
 
 # refuses STATUS TEXT WORD...: one line with TEXT in it, and nothing attached.
@@ -177,14 +299,17 @@ refuses() {
 # The kernel of the CI machine takes no dispatcher of libxdp; those of the guests do.
 # bats test_tags=guest
 @test "another XDP program on the interface stays, and both see the packets" {
-	requires xdp-loader
+	requires xdp-loader setpriv
 	lab_bpffs
 	rules_load
 	export LIBXDP_BPFFS=$LAB_DIR/bpf
 	in_ns gw xdp-filter load veth-cl >/dev/null
 	in_ns gw xdp-loader status | grep -q xdp_dispatcher || skip "this kernel takes no libxdp dispatcher"
+	run confined show
+	[[ $status == 1 && $output == *'no interface here has the XDP program'* ]] || fail "$output"
 	xdp attach veth-cl
 	[[ $(xdp show --json | jq '.interfaces[0] | [.exclusive, .other_programs] | tostring') == '"[false,1]"' ]]
+	same_look
 	family 4
 	in_ns gw nft add element inet api_protection blocklist "{ $CLIENT }"
 	xdp sync
@@ -196,6 +321,10 @@ refuses() {
 	verdict drop_blocklist 5
 	# Exchanged beside the other one, and taken off again.
 	[[ $(xdp attach --reload veth-cl) == *'program exchanged'* ]]
+	same_look
+	# What libxdp pins is enough.
+	rm "$LAB_DIR"/bpf/nftward/net-*/program-*
+	same_look
 	packets --from "$CLIENT" --count 5
 	verdict drop_blocklist 10
 	xdp detach veth-cl

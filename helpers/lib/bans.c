@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vitals.h"
+
 #define SUBNETS_BYTES (4 << 20)
 
 /* --- open --------------------------------------------------------------------------------------- */
@@ -199,6 +201,28 @@ void bans_cancel(struct bans *bans)
 /* --- end ---------------------------------------------------------------------------------------- */
 
 /*
+ * bans_say - how many are blocked, as the memory says, for who asks without reading it.
+ *
+ * What has ended since the last transaction is not counted any more. Not being able to write it harms nobody.
+ */
+void bans_say(const struct bans *bans)
+{
+	struct vitals_blocks blocks = { .at_ms = blocked_clock_now().real_ms };
+
+	for (size_t i = 0; i < ledger_length(bans->ledger); i++) {
+		const struct ledger_record *record = ledger_at(bans->ledger, i);
+
+		if (!ledger_active(record, blocks.at_ms))
+			continue;
+		if (prefix_is_client(&record->prefix))
+			blocks.active[record->level][record->by]++;
+		else
+			blocks.networks++;
+	}
+	vitals_blocks_write(bans->options.state, &blocks);
+}
+
+/*
  * The sets are as they should be: connections end, before the disk is waited for. What is left can fail without harm to the block.
  */
 static int follow_up(struct bans *bans, struct feed_writing *feed, struct errmsg *reterr,
@@ -213,6 +237,7 @@ static int follow_up(struct bans *bans, struct feed_writing *feed, struct errmsg
 		err = feed_remove(bans->options.state, bans->feed_removed, reterr);
 	err_sockets = bans_sockets_end(bans, &error);
 	err_ledger = ledger_write(bans->ledger, bans->clock.real_ms, err ? NULL : reterr);
+	bans_say(bans);
 	bans_told(bans);
 	/* What is recorded is in our memory; others need not wait for it. */
 	ledger_unlock(bans->ledger);
@@ -251,23 +276,25 @@ int bans_commit(struct bans *bans, struct errmsg *reterr, struct errmsg *retwarn
 /*
  * bans_reconcile - takes over what is in the sets only, and puts into the sets what is in the memory only.
  *
- * A transaction of its own. Errors: those of bans_begin and bans_commit.
+ * A transaction of its own. ret: also where it failed, as far as it came. Errors: those of bans_begin and bans_commit.
  */
 int bans_reconcile(struct bans *bans, unsigned int taking, struct bans_report *ret,
 		   struct errmsg *reterr, struct errmsg *retwarning)
 {
 	struct feed_writing none = { .folder_fd = -1 };
 	struct bans_report report = { 0 };
-	int err = bans_begin(bans, reterr, retwarning);
+	int err;
 
+	*ret = report;
+	err = bans_begin(bans, reterr, retwarning);
 	if (err)
 		return err;
 	err = bans_bring_all(bans, taking, &report, reterr, retwarning);
+	*ret = report;
 	if (err) {
 		bans_cancel(bans);
 		return err;
 	}
-	*ret = report;
 	return follow_up(bans, &none, reterr, retwarning);
 }
 

@@ -79,6 +79,10 @@ struct bans_report {
 	size_t untimely; /* with another end: put right */
 	size_t fresh; /* put in just now, by whom is not told yet: left for the next time */
 	size_t removed; /* what nothing asks for any more, networks cut anew among it */
+	/* Elements of each set, in the order of enum blocked_set: wanted; that find room; of these, that were missing. */
+	size_t desired[4];
+	size_t fitting[4];
+	size_t lacking[4];
 };
 
 /* How to take what is in the sets only, or in the memory only. */
@@ -92,6 +96,8 @@ int bans_reconcile(struct bans *bans, unsigned int taking, struct bans_report *r
 		   struct errmsg *reterr, struct errmsg *retwarning);
 int bans_save(struct bans *bans, struct bans_report *ret, struct errmsg *reterr,
 	      struct errmsg *retwarning);
+
+void bans_say(const struct bans *bans);
 
 /* --- questions, between begin and commit */
 

@@ -10,6 +10,8 @@
 #define COMMIT_TRIES 5
 #define FRESH_MS 5000
 
+_Static_assert(BLOCKED_SETS == 4, "struct bans_report has a number for each");
+
 /* --- what is wanted ----------------------------------------------------------------------------- */
 
 static void ranges_free(struct timed_ranges ranges[BLOCKED_SETS])
@@ -268,6 +270,8 @@ static int set_bring(struct bans *bans, enum blocked_set which, const struct tim
 	if (!err)
 		blocked_set_change(bans->batch, which, &difference, &bans->clock);
 	report->missing += difference.missing.length;
+	report->fitting[which] = wanted->length;
+	report->lacking[which] = difference.missing.length;
 	report->untimely += difference.untimely.length;
 	report->removed += difference.surplus.length;
 	timed_difference_free(&difference);
@@ -351,6 +355,7 @@ static int sets_bring(struct bans *bans, const struct bringing *how, struct bans
 	for (int i = 0; i < BLOCKED_SETS && !err; i++) {
 		if (!(how->sets & 1U << i))
 			continue;
+		report->desired[i] = wanted[i].length;
 		err = size_fit(bans, i, how->strict, &wanted[i], how->strict ? reterr : retwarning);
 		if (!err)
 			err = set_bring(bans, i, &wanted[i], &there[i], report);

@@ -284,13 +284,17 @@ void bans_told(struct bans *bans)
 
 /* --- the fast lane ---------------------------------------------------------------------------------------- */
 
-static bool maps_find(struct xdp_maps *ret)
+static bool maps_find(struct xdp_maps *ret, const char *root)
 {
+	struct xdp_pins pins = { .lock_fd = -1 };
 	struct xdp_attached *list = NULL;
 	size_t length = 0;
-	bool found = !xdp_attached_list(&list, &length, NULL) &&
-		     !xdp_attached_maps(list, length, ret, NULL);
+	bool found;
 
+	/* Without pins the programs are opened by their ids. */
+	xdp_pins_look(&pins, root, NULL);
+	found = !xdp_attached_list(&pins, &list, &length, NULL) &&
+		!xdp_attached_maps(&pins, list, length, ret, NULL);
 	free(list);
 	return found;
 }
@@ -347,7 +351,7 @@ void bans_tell_xdp(struct bans *bans, const char *pins)
 {
 	struct xdp_maps maps;
 
-	if ((!bans->told_all && !bans->told.length) || !maps_find(&maps))
+	if ((!bans->told_all && !bans->told.length) || !maps_find(&maps, pins))
 		return;
 	if (bans->told_all)
 		maps_tell_all(bans, &maps, pins);

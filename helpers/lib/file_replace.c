@@ -42,6 +42,19 @@ int file_replace_ready(struct file_replace *replace)
 	return 0;
 }
 
+static int take_name(struct file_replace *replace, int err)
+{
+	if (fclose(replace->to) && !err)
+		err = -errno;
+	replace->to = NULL;
+	if (!err &&
+	    renameat(replace->folder_fd, replace->temporary, replace->folder_fd, replace->name))
+		err = -errno;
+	if (err)
+		unlinkat(replace->folder_fd, replace->temporary, 0);
+	return err;
+}
+
 /*
  * file_replace_commit - the new file is on the disk, and has the name.
  *
@@ -54,20 +67,27 @@ int file_replace_commit(struct file_replace *replace, struct stat *ret)
 
 	if (!err && fstat(fileno(replace->to), &status))
 		err = -errno;
-	if (fclose(replace->to) && !err)
-		err = -errno;
-	replace->to = NULL;
-	if (!err &&
-	    renameat(replace->folder_fd, replace->temporary, replace->folder_fd, replace->name))
-		err = -errno;
+	err = take_name(replace, err);
 	/* The rename itself lasts only when the folder is on the disk. */
 	if (!err && fsync(replace->folder_fd))
 		err = -errno;
-	if (err)
-		unlinkat(replace->folder_fd, replace->temporary, 0);
-	else if (ret)
+	if (!err && ret)
 		*ret = status;
 	return err;
+}
+
+/*
+ * file_replace_publish - the new file has the name, for who reads it now: a power cut may leave neither.
+ *
+ * mode: of the file. Errors: -ENOSPC and others of write(2), fchmod(2), rename(2): the old one is as it was.
+ */
+int file_replace_publish(struct file_replace *replace, mode_t mode)
+{
+	int err = 0;
+
+	if (fflush(replace->to) || ferror(replace->to) || fchmod(fileno(replace->to), mode))
+		err = errno ? -errno : -EIO;
+	return take_name(replace, err);
 }
 
 /* file_replace_cancel - no new file. */

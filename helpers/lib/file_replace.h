@@ -18,6 +18,7 @@ struct file_replace {
 int file_replace_open(struct file_replace *ret, int folder_fd, const char *name);
 int file_replace_ready(struct file_replace *replace);
 int file_replace_commit(struct file_replace *replace, struct stat *ret);
+int file_replace_publish(struct file_replace *replace, mode_t mode);
 void file_replace_cancel(struct file_replace *replace);
 
 #endif

@@ -14,26 +14,16 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
-/* A dump fills what the reader offers, up to 32 KB (netlink_dump in net/netlink/af_netlink.c). */
-#define RECEIVE_BYTES 65536
+#include "nft_expr.h"
+#include "nft_talk.h"
+
 /* A dump during which the table changed is read again. */
 #define DUMP_TRIES 10
 
 struct nft_table {
-	struct mnl_socket *socket;
-	uint32_t sequence;
-	char buffer[RECEIVE_BYTES];
+	const char *name;
+	struct nft_talk talk;
 };
-
-static int socket_open(struct nft_table *table)
-{
-	table->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
-	if (!table->socket)
-		return -errno;
-	if (mnl_socket_bind(table->socket, 0, MNL_SOCKET_AUTOPID) < 0)
-		return -errno;
-	return 0;
-}
 
 /*
  * nft_table_open - a connection to nf_tables of the network namespace that the caller is in.
@@ -43,16 +33,22 @@ static int socket_open(struct nft_table *table)
  */
 int nft_table_open(struct nft_table **ret, struct errmsg *reterr)
 {
+	return nft_table_open_named(ret, NFT_TABLE_NAME, reterr);
+}
+
+/* nft_table_open_named - the same for another table of family inet. name: not copied. */
+int nft_table_open_named(struct nft_table **ret, const char *name, struct errmsg *reterr)
+{
 	struct nft_table *table = calloc(1, sizeof(*table));
 	int err;
 
 	if (!table)
 		return errmsg_set(reterr, -ENOMEM, "out of memory");
-	table->sequence = (uint32_t)time(NULL);
-	err = socket_open(table);
+	table->name = name;
+	err = nft_talk_open(&table->talk, reterr);
 	if (err) {
-		nft_table_close(table);
-		return errmsg_set(reterr, err, "cannot talk to nf_tables: %s", strerror(-err));
+		free(table);
+		return err;
 	}
 	*ret = table;
 	return 0;
@@ -60,63 +56,13 @@ int nft_table_open(struct nft_table **ret, struct errmsg *reterr)
 
 struct nft_table *nft_table_close(struct nft_table *table)
 {
-	if (table && table->socket)
-		mnl_socket_close(table->socket);
+	if (table)
+		nft_talk_close(&table->talk);
 	free(table);
 	return NULL;
 }
 
 /* --- requests -------------------------------------------------------------------------------- */
-
-static struct nlmsghdr *request(struct nft_table *table, uint16_t type, uint16_t flags)
-{
-	struct nlmsghdr *header = mnl_nlmsg_put_header(table->buffer);
-	struct nfgenmsg *message;
-
-	header->nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | type;
-	header->nlmsg_flags = NLM_F_REQUEST | flags;
-	header->nlmsg_seq = ++table->sequence;
-	message = mnl_nlmsg_put_extra_header(header, sizeof(*message));
-	message->nfgen_family = NFPROTO_INET;
-	message->version = NFNETLINK_V0;
-	message->res_id = 0;
-	return header;
-}
-
-/* Sends the request in table->buffer and gives each answer to callback. */
-static int talk(struct nft_table *table, struct nlmsghdr *header, mnl_cb_t callback, void *data)
-{
-	/* The answers come into the buffer that the request is in. */
-	const bool dump = (header->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
-	ssize_t length = 0;
-	int status = MNL_CB_OK;
-	unsigned int port;
-
-	if (!table->socket)
-		return -ENOTCONN;
-	port = mnl_socket_get_portid(table->socket);
-	if (mnl_socket_sendto(table->socket, header, header->nlmsg_len) < 0)
-		return -errno;
-	while (status > MNL_CB_STOP) {
-		length = mnl_socket_recvfrom(table->socket, table->buffer, sizeof(table->buffer));
-		if (length < 0)
-			status = MNL_CB_ERROR;
-		else
-			status = mnl_cb_run(table->buffer, (size_t)length, table->sequence, port,
-					    callback, data);
-	}
-	if (status == MNL_CB_STOP)
-		return 0;
-	status = -errno;
-	if (!dump && length >= 0)
-		return status;
-	/* What is left of a dump must not be taken for the answer to the next request. */
-	mnl_socket_close(table->socket);
-	table->socket = NULL;
-	if (socket_open(table))
-		return -ENOTCONN;
-	return status;
-}
 
 static int failed(int error, const char *kind, const char *name, struct errmsg *reterr)
 {
@@ -136,23 +82,10 @@ static int failed(int error, const char *kind, const char *name, struct errmsg *
 			  kind, name, strerror(-error));
 }
 
-static int generation_attribute(const struct nlmsghdr *header, void *data)
-{
-	struct nlattr *attribute;
-
-	mnl_attr_for_each(attribute, header, sizeof(struct nfgenmsg))
-	{
-		if (mnl_attr_get_type(attribute) == NFTA_GEN_ID &&
-		    mnl_attr_validate(attribute, MNL_TYPE_U32) >= 0)
-			*(uint32_t *)data = ntohl(mnl_attr_get_u32(attribute));
-	}
-	return MNL_CB_STOP;
-}
-
 /* nft_table_generation - the number that every transaction of nft raises; what the rules themselves add does not. */
 int nft_table_generation(struct nft_table *table, uint32_t *ret, struct errmsg *reterr)
 {
-	int err = talk(table, request(table, NFT_MSG_GETGEN, 0), generation_attribute, ret);
+	int err = nft_talk_generation(&table->talk, ret);
 
 	return err ? failed(err, "generation", "", reterr) : 0;
 }
@@ -165,6 +98,7 @@ struct element {
 	size_t key_bytes;
 	uint64_t until_ns;
 	uint64_t timeout_ms;
+	uint64_t packets;
 	bool interval_end;
 };
 
@@ -197,6 +131,23 @@ static uint64_t until(uint64_t left_ms, uint64_t from_ns)
 						       from_ns + left_ms * 1000000;
 }
 
+/* An element has one expression, or a list of them. */
+static uint64_t counter_packets(const struct nlattr *nest)
+{
+	const struct nlattr *counter = nft_expr_data(nest, "counter");
+
+	return counter ? nft_attribute_number(counter, NFTA_COUNTER_PACKETS) : 0;
+}
+
+static uint64_t counters_packets(const struct nlattr *nest)
+{
+	struct nlattr *attribute;
+	uint64_t packets = 0;
+
+	mnl_attr_for_each_nested(attribute, nest) packets |= counter_packets(attribute);
+	return packets;
+}
+
 static bool element_parse(struct element *ret, const struct nlattr *nest, uint64_t from_ns)
 {
 	struct nlattr *attribute;
@@ -216,6 +167,12 @@ static bool element_parse(struct element *ret, const struct nlattr *nest, uint64
 			if (mnl_attr_validate(attribute, MNL_TYPE_U32) >= 0)
 				ret->interval_end = ntohl(mnl_attr_get_u32(attribute)) &
 						    NFT_SET_ELEM_INTERVAL_END;
+			break;
+		case NFTA_SET_ELEM_EXPR:
+			ret->packets = counter_packets(attribute);
+			break;
+		case NFTA_SET_ELEM_EXPRESSIONS:
+			ret->packets = counters_packets(attribute);
 			break;
 		case NFTA_SET_ELEM_TIMEOUT:
 			if (mnl_attr_validate(attribute, MNL_TYPE_U64) >= 0)
@@ -252,6 +209,7 @@ static int set_append(struct nft_set *set, const struct element *element)
 	memcpy(range->last, element->key_end ? element->key_end : element->key, element->key_bytes);
 	range->until_ns = element->until_ns;
 	range->timeout_ms = element->timeout_ms;
+	range->packets = element->packets;
 	set->key_bytes = element->key_bytes;
 	return 0;
 }
@@ -359,11 +317,11 @@ static void intervals_close(struct nft_set *set, struct nft_set *ends)
 
 static int set_dump(struct nft_table *table, const char *name, struct dump *ret)
 {
-	struct nlmsghdr *header = request(table, NFT_MSG_GETSETELEM, NLM_F_DUMP);
+	struct nlmsghdr *header = nft_talk_request(&table->talk, NFT_MSG_GETSETELEM, NLM_F_DUMP);
 
-	mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE_NAME);
+	mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_TABLE, table->name);
 	mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_SET, name);
-	return talk(table, header, dump_message, ret);
+	return nft_talk_ask(&table->talk, header, dump_message, ret);
 }
 
 /*
@@ -420,12 +378,12 @@ int nft_table_set(struct nft_table *table, const char *name, struct nft_set *ret
 int nft_table_element(struct nft_table *table, const char *name, const void *key, size_t key_bytes,
 		      struct nft_range *ret, struct errmsg *reterr)
 {
-	struct nlmsghdr *header = request(table, NFT_MSG_GETSETELEM, NLM_F_ACK);
+	struct nlmsghdr *header = nft_talk_request(&table->talk, NFT_MSG_GETSETELEM, NLM_F_ACK);
 	struct nlattr *list, *element, *nest;
 	struct dump dump = { 0 };
 	int err;
 
-	mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE_NAME);
+	mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_TABLE, table->name);
 	mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_SET, name);
 	list = mnl_attr_nest_start(header, NFTA_SET_ELEM_LIST_ELEMENTS);
 	element = mnl_attr_nest_start(header, NFTA_LIST_ELEM);
@@ -434,7 +392,7 @@ int nft_table_element(struct nft_table *table, const char *name, const void *key
 	mnl_attr_nest_end(header, nest);
 	mnl_attr_nest_end(header, element);
 	mnl_attr_nest_end(header, list);
-	err = talk(table, header, dump_message, &dump);
+	err = nft_talk_ask(&table->talk, header, dump_message, &dump);
 	if (!err)
 		err = dump.err;
 	if (!err && !dump.set.length)
@@ -448,53 +406,13 @@ int nft_table_element(struct nft_table *table, const char *name, const void *key
 		     0;
 }
 
-struct limit_object {
-	struct nft_limit limit;
-	uint32_t type;
-};
-
-static void limit_data(struct limit_object *object, const struct nlattr *nest)
+static struct nft_limit limit_of(const struct nlattr *nest)
 {
-	struct nlattr *attribute;
-
-	mnl_attr_for_each_nested(attribute, nest)
-	{
-		switch (mnl_attr_get_type(attribute)) {
-		case NFTA_LIMIT_RATE:
-			object->limit.packets = be64toh(mnl_attr_get_u64(attribute));
-			break;
-		case NFTA_LIMIT_UNIT:
-			object->limit.per_seconds = be64toh(mnl_attr_get_u64(attribute));
-			break;
-		case NFTA_LIMIT_BURST:
-			object->limit.burst = ntohl(mnl_attr_get_u32(attribute));
-			break;
-		case NFTA_LIMIT_TYPE:
-			object->type = ntohl(mnl_attr_get_u32(attribute));
-			break;
-		}
-	}
-}
-
-/* A meter's own limit: the one expression of the set. */
-static void expression_limit(struct nft_limit *ret, const struct nlattr *nest)
-{
-	struct limit_object object = { 0 };
-	const struct nlattr *data = NULL;
-	struct nlattr *attribute;
-	bool limit = false;
-
-	mnl_attr_for_each_nested(attribute, nest)
-	{
-		if (mnl_attr_get_type(attribute) == NFTA_EXPR_NAME)
-			limit = !strcmp(mnl_attr_get_str(attribute), "limit");
-		else if (mnl_attr_get_type(attribute) == NFTA_EXPR_DATA)
-			data = attribute;
-	}
-	if (!limit || !data)
-		return;
-	limit_data(&object, data);
-	*ret = object.limit;
+	return (struct nft_limit){
+		.packets = nft_attribute_number(nest, NFTA_LIMIT_RATE),
+		.per_seconds = nft_attribute_number(nest, NFTA_LIMIT_UNIT),
+		.burst = (uint32_t)nft_attribute_number(nest, NFTA_LIMIT_BURST),
+	};
 }
 
 static int about_message(const struct nlmsghdr *header, void *data)
@@ -512,7 +430,9 @@ static int about_message(const struct nlmsghdr *header, void *data)
 			about->timeout_ms = be64toh(mnl_attr_get_u64(attribute));
 			break;
 		case NFTA_SET_EXPR:
-			expression_limit(&about->limit, attribute);
+			/* A meter's own limit: the one expression of the set. */
+			if (nft_expr_data(attribute, "limit"))
+				about->limit = limit_of(nft_expr_data(attribute, "limit"));
 			break;
 		case NFTA_SET_DESC:
 			mnl_attr_for_each_nested(nested, attribute)
@@ -530,13 +450,13 @@ static int about_message(const struct nlmsghdr *header, void *data)
 int nft_table_set_about(struct nft_table *table, const char *name, struct nft_set_about *ret,
 			struct errmsg *reterr)
 {
-	struct nlmsghdr *header = request(table, NFT_MSG_GETSET, NLM_F_ACK);
+	struct nlmsghdr *header = nft_talk_request(&table->talk, NFT_MSG_GETSET, NLM_F_ACK);
 	struct nft_set_about about = { 0 };
 	int err;
 
-	mnl_attr_put_strz(header, NFTA_SET_TABLE, NFT_TABLE_NAME);
+	mnl_attr_put_strz(header, NFTA_SET_TABLE, table->name);
 	mnl_attr_put_strz(header, NFTA_SET_NAME, name);
-	err = talk(table, header, about_message, &about);
+	err = nft_talk_ask(&table->talk, header, about_message, &about);
 	if (err)
 		return failed(err, "set", name, reterr);
 	*ret = about;
@@ -545,14 +465,22 @@ int nft_table_set_about(struct nft_table *table, const char *name, struct nft_se
 
 /* --- limits ---------------------------------------------------------------------------------- */
 
+struct limit_object {
+	struct nft_limit limit;
+	uint64_t type;
+};
+
 static int limit_message(const struct nlmsghdr *header, void *data)
 {
+	struct limit_object *object = data;
 	struct nlattr *attribute;
 
 	mnl_attr_for_each(attribute, header, sizeof(struct nfgenmsg))
 	{
-		if (mnl_attr_get_type(attribute) == NFTA_OBJ_DATA)
-			limit_data(data, attribute);
+		if (mnl_attr_get_type(attribute) != NFTA_OBJ_DATA)
+			continue;
+		object->limit = limit_of(attribute);
+		object->type = nft_attribute_number(attribute, NFTA_LIMIT_TYPE);
 	}
 	return MNL_CB_OK;
 }
@@ -565,14 +493,14 @@ static int limit_message(const struct nlmsghdr *header, void *data)
 int nft_table_limit(struct nft_table *table, const char *name, struct nft_limit *ret,
 		    struct errmsg *reterr)
 {
-	struct nlmsghdr *header = request(table, NFT_MSG_GETOBJ, NLM_F_ACK);
+	struct nlmsghdr *header = nft_talk_request(&table->talk, NFT_MSG_GETOBJ, NLM_F_ACK);
 	struct limit_object object = { 0 };
 	int err;
 
-	mnl_attr_put_strz(header, NFTA_OBJ_TABLE, NFT_TABLE_NAME);
+	mnl_attr_put_strz(header, NFTA_OBJ_TABLE, table->name);
 	mnl_attr_put_strz(header, NFTA_OBJ_NAME, name);
 	mnl_attr_put_u32(header, NFTA_OBJ_TYPE, htonl(NFT_OBJECT_LIMIT));
-	err = talk(table, header, limit_message, &object);
+	err = nft_talk_ask(&table->talk, header, limit_message, &object);
 	if (err)
 		return failed(err, "limit", name, reterr);
 	if (object.type != NFT_LIMIT_PKTS)
@@ -587,49 +515,6 @@ int nft_table_limit(struct nft_table *table, const char *name, struct nft_limit 
 /* --- mode ------------------------------------------------------------------------------------ */
 
 #define MODE_CHAIN "over_verdict"
-#define CHAIN_NAME_MAX 128
-
-static void verdict_chain(char ret[CHAIN_NAME_MAX], const struct nlattr *nest)
-{
-	struct nlattr *attribute, *nested;
-
-	mnl_attr_for_each_nested(attribute, nest)
-	{
-		if (mnl_attr_get_type(attribute) != NFTA_DATA_VERDICT)
-			continue;
-		mnl_attr_for_each_nested(nested, attribute)
-		{
-			if (mnl_attr_get_type(nested) == NFTA_VERDICT_CHAIN &&
-			    mnl_attr_validate(nested, MNL_TYPE_NUL_STRING) >= 0 &&
-			    mnl_attr_get_payload_len(nested) <= CHAIN_NAME_MAX)
-				memcpy(ret, mnl_attr_get_str(nested),
-				       mnl_attr_get_payload_len(nested));
-		}
-	}
-}
-
-static void expression_chain(char ret[CHAIN_NAME_MAX], const struct nlattr *nest)
-{
-	const struct nlattr *data = NULL;
-	struct nlattr *attribute, *nested;
-	bool immediate = false;
-
-	mnl_attr_for_each_nested(attribute, nest)
-	{
-		if (mnl_attr_get_type(attribute) == NFTA_EXPR_NAME)
-			immediate = !strcmp(mnl_attr_get_str(attribute), "immediate");
-		else if (mnl_attr_get_type(attribute) == NFTA_EXPR_DATA)
-			data = attribute;
-	}
-	if (!immediate || !data)
-		return;
-	mnl_attr_for_each_nested(nested, data)
-	{
-		if (mnl_attr_get_type(nested) == NFTA_IMMEDIATE_DATA)
-			verdict_chain(ret, nested);
-	}
-}
-
 static int mode_message(const struct nlmsghdr *header, void *data)
 {
 	struct nlattr *attribute, *nested;
@@ -638,24 +523,25 @@ static int mode_message(const struct nlmsghdr *header, void *data)
 	{
 		if (mnl_attr_get_type(attribute) != NFTA_RULE_EXPRESSIONS)
 			continue;
-		mnl_attr_for_each_nested(nested, attribute) expression_chain(data, nested);
+		mnl_attr_for_each_nested(nested, attribute) nft_expr_verdict_chain(nested, data);
 	}
 	return MNL_CB_OK;
 }
 
 /* The chain that another one, of one rule, goes to; "" where it has no rule. */
-static int chain_target(struct nft_table *table, const char *name, char ret[CHAIN_NAME_MAX],
+static int chain_target(struct nft_table *table, const char *name, char ret[NFT_NAME_MAX],
 			struct errmsg *reterr)
 {
 	int err = -EINTR;
 
 	for (int i = 0; i < DUMP_TRIES && err == -EINTR; i++) {
-		struct nlmsghdr *header = request(table, NFT_MSG_GETRULE, NLM_F_DUMP);
+		struct nlmsghdr *header =
+			nft_talk_request(&table->talk, NFT_MSG_GETRULE, NLM_F_DUMP);
 
 		ret[0] = '\0';
-		mnl_attr_put_strz(header, NFTA_RULE_TABLE, NFT_TABLE_NAME);
+		mnl_attr_put_strz(header, NFTA_RULE_TABLE, table->name);
 		mnl_attr_put_strz(header, NFTA_RULE_CHAIN, name);
-		err = talk(table, header, mode_message, ret);
+		err = nft_talk_ask(&table->talk, header, mode_message, ret);
 	}
 	return err ? failed(err, "chain", name, reterr) : 0;
 }
@@ -668,7 +554,7 @@ static int chain_target(struct nft_table *table, const char *name, char ret[CHAI
  */
 int nft_table_mode(struct nft_table *table, enum nft_mode *ret, struct errmsg *reterr)
 {
-	char chain[CHAIN_NAME_MAX];
+	char chain[NFT_NAME_MAX];
 	int err = chain_target(table, MODE_CHAIN, chain, reterr);
 
 	if (err)
@@ -693,7 +579,7 @@ int nft_table_mode(struct nft_table *table, enum nft_mode *ret, struct errmsg *r
  */
 int nft_table_promotes(struct nft_table *table, bool *ret, struct errmsg *reterr)
 {
-	char chain[CHAIN_NAME_MAX];
+	char chain[NFT_NAME_MAX];
 	int err = chain_target(table, "repeated", chain, reterr);
 
 	if (!err)

@@ -14,6 +14,7 @@
 struct nft_table;
 
 int nft_table_open(struct nft_table **ret, struct errmsg *reterr);
+int nft_table_open_named(struct nft_table **ret, const char *name, struct errmsg *reterr);
 struct nft_table *nft_table_close(struct nft_table *table);
 int nft_table_generation(struct nft_table *table, uint32_t *ret, struct errmsg *reterr);
 
@@ -24,6 +25,7 @@ struct nft_range {
 	uint8_t first[16];
 	uint8_t last[16];
 	uint64_t until_ns; /* CLOCK_MONOTONIC; NFT_RANGE_FOREVER without a timeout */
+	uint64_t packets; /* that its counter counted; 0 without one */
 	uint64_t timeout_ms; /* its own; 0 where it is the set's, before Linux 6.12 not always */
 };
 #define NFT_RANGE_FOREVER UINT64_MAX

@@ -23,11 +23,16 @@
 
 struct nft_watch {
 	struct mnl_socket *sockets[NFT_WATCH_SOCKETS];
+	/* NFLOG numbers its messages: a gap is what was lost. */
+	uint32_t log_next;
+	bool log_numbered;
+	unsigned int log_told; /* as lost, since the last message */
 	char buffer[1 << 16];
 };
 
 /* What a callback of mnl_cb_run needs. */
 struct reading {
+	struct nft_watch *watch;
 	nft_event_handler handler;
 	void *data;
 };
@@ -100,6 +105,7 @@ static int log_open(struct nft_watch *watch, uint16_t group)
 		mnl_attr_put(header, NFULA_CFG_MODE, sizeof(mode), &mode);
 		mnl_attr_put_u32(header, NFULA_CFG_QTHRESH, htonl(1));
 		mnl_attr_put_u32(header, NFULA_CFG_TIMEOUT, htonl(1));
+		mnl_attr_put_u16(header, NFULA_CFG_FLAGS, htons(NFULNL_CFG_F_SEQ));
 		err = log_send(socket, watch->buffer, sizeof(watch->buffer), header);
 	}
 	if (err) {
@@ -125,6 +131,30 @@ static bool source_of(struct nft_event *event, const uint8_t *packet, size_t len
 	return false;
 }
 
+/* The queue was full, which alone tells of one message; the number of the next one tells of how many. */
+static void log_lost(const struct reading *reading, unsigned int messages)
+{
+	const struct nft_event lost = { .kind = NFT_EVENT_LOST, .lost = messages };
+
+	if (messages)
+		reading->handler(&lost, reading->data);
+}
+
+static void log_number(const struct reading *reading, const struct nlattr *attribute)
+{
+	struct nft_watch *watch = reading->watch;
+	uint32_t number, gap;
+
+	if (mnl_attr_validate(attribute, MNL_TYPE_U32) < 0)
+		return;
+	number = ntohl(mnl_attr_get_u32(attribute));
+	gap = watch->log_numbered ? number - watch->log_next : 0;
+	log_lost(reading, gap > watch->log_told ? gap - watch->log_told : 0);
+	watch->log_told = 0;
+	watch->log_numbered = true;
+	watch->log_next = number + 1;
+}
+
 static int log_message(const struct nlmsghdr *header, void *data)
 {
 	struct nft_event event = { .kind = NFT_EVENT_PROMOTED };
@@ -139,6 +169,8 @@ static int log_message(const struct nlmsghdr *header, void *data)
 	{
 		if (mnl_attr_get_type(attribute) == NFULA_PAYLOAD)
 			payload = attribute;
+		else if (mnl_attr_get_type(attribute) == NFULA_SEQ)
+			log_number(reading, attribute);
 		else if (mnl_attr_get_type(attribute) == NFULA_PREFIX &&
 			 mnl_attr_get_payload_len(attribute) > strlen(PROMOTION_PREFIX))
 			promotion = !memcmp(mnl_attr_get_payload(attribute), PROMOTION_PREFIX,
@@ -282,8 +314,8 @@ int nft_watch_fd(const struct nft_watch *watch, int socket)
 int nft_watch_read(struct nft_watch *watch, int socket, nft_event_handler handler, void *data,
 		   struct errmsg *reterr)
 {
-	const struct nft_event lost = { .kind = NFT_EVENT_LOST };
-	struct reading reading = { .handler = handler, .data = data };
+	struct nft_event lost = { .kind = NFT_EVENT_LOST };
+	struct reading reading = { .watch = watch, .handler = handler, .data = data };
 
 	for (;;) {
 		ssize_t length = mnl_socket_recvfrom(watch->sockets[socket], watch->buffer,
@@ -295,6 +327,8 @@ int nft_watch_read(struct nft_watch *watch, int socket, nft_event_handler handle
 			return errmsg_set(reterr, -errno, "cannot read events of nf_tables: %s",
 					  strerror(errno));
 		if (length < 0) {
+			lost.lost = socket == NFT_WATCH_LOG && !watch->log_told;
+			watch->log_told |= lost.lost;
 			handler(&lost, data);
 			continue;
 		}

@@ -24,6 +24,7 @@ struct nft_event {
 	const struct nft_range *element;
 	uint8_t address[16];
 	bool ipv6;
+	unsigned int lost; /* NFT_EVENT_LOST of NFLOG: messages, at least */
 };
 
 typedef void (*nft_event_handler)(const struct nft_event *event, void *data);

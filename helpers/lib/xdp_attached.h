@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Who has the XDP program: asked of the interfaces themselves. */
+/* Who has the XDP program: asked of the interfaces themselves, also without CAP_SYS_ADMIN. */
 #ifndef NFTWARD_XDP_ATTACHED_H
 #define NFTWARD_XDP_ATTACHED_H
 
@@ -9,6 +9,7 @@
 #include "interface.h"
 #include "xdp_link.h"
 #include "xdp_maps.h"
+#include "xdp_pins.h"
 
 /* An interface that has our program. */
 struct xdp_attached {
@@ -16,8 +17,10 @@ struct xdp_attached {
 	struct xdp_link link;
 };
 
-int xdp_attached_list(struct xdp_attached **ret, size_t *ret_length, struct errmsg *reterr);
-int xdp_attached_maps(const struct xdp_attached *list, size_t length, struct xdp_maps *ret,
+int xdp_attached_list(const struct xdp_pins *pins, struct xdp_attached **ret, size_t *ret_length,
 		      struct errmsg *reterr);
+int xdp_attached_maps(const struct xdp_pins *pins, const struct xdp_attached *list, size_t length,
+		      struct xdp_maps *ret, struct errmsg *reterr);
+int xdp_attached_pin(const struct xdp_pins *pins, struct errmsg *reterr);
 
 #endif

@@ -172,37 +172,58 @@ int xdp_loaded_fd(const struct xdp_loaded *loaded)
 
 /* --- find ------------------------------------------------------------------------------------ */
 
-static int program_info(uint32_t id, struct bpf_prog_info *ret)
+struct program {
+	struct bpf_prog_info info;
+	uint32_t map_ids[XDP_LINK_MAPS];
+};
+
+/* fd: closed here; below 0 it is the error. */
+static int program_read(int fd, struct program *ret)
 {
-	struct bpf_prog_info info = { 0 };
-	uint32_t length = sizeof(info);
-	int fd = bpf_prog_get_fd_by_id(id), err = 0;
+	uint32_t length = sizeof(ret->info);
+	int err = 0;
 
 	if (fd < 0)
-		return -errno;
-	if (bpf_obj_get_info_by_fd(fd, &info, &length))
+		return fd;
+	*ret = (struct program){ .info.nr_map_ids = XDP_LINK_MAPS,
+				 .info.map_ids = (uintptr_t)ret->map_ids };
+	if (bpf_obj_get_info_by_fd(fd, &ret->info, &length))
 		err = -errno;
 	close(fd);
-	if (!err)
-		*ret = info;
 	return err;
 }
 
-static void link_fill(struct xdp_link *link, const struct bpf_prog_info *info)
+static bool is_ours(const struct program *program)
 {
+	return !strcmp(program->info.name, PROGRAM_NAME);
+}
+
+static void link_fill(struct xdp_link *link, const struct program *program)
+{
+	const struct bpf_prog_info *info = &program->info;
+
 	link->program_id = info->id;
 	memcpy(link->tag, info->tag, sizeof(link->tag));
 	link->verified_instructions = info->verified_insns;
 	link->jited_bytes = info->jited_prog_len;
+	memcpy(link->map_ids, program->map_ids, sizeof(link->map_ids));
+	link->map_ids_length = info->nr_map_ids < XDP_LINK_MAPS ? info->nr_map_ids : XDP_LINK_MAPS;
 }
 
-/* Ours among the programs of a dispatcher: the newest, where an older one is about to go. */
+/* One of a dispatcher's programs. Ours is the newest, where an older one is about to go. */
+static void link_weigh(struct xdp_link *link, const struct program *program)
+{
+	if (!is_ours(program))
+		link->others++;
+	else if (program->info.id > link->program_id)
+		link_fill(link, program);
+}
+
 static int find_in_dispatcher(const struct interface *interface, struct xdp_link *ret)
 {
 	struct xdp_multiprog *chain = xdp_multiprog__get_from_ifindex((int)interface->index);
 	struct xdp_program *program = NULL;
-	struct bpf_prog_info info;
-	bool found = false;
+	struct program about;
 
 	if (libxdp_get_error(chain))
 		return -ENOENT;
@@ -211,103 +232,243 @@ static int find_in_dispatcher(const struct interface *interface, struct xdp_link
 		return -ENOENT;
 	}
 	while ((program = xdp_multiprog__next_prog(program, chain))) {
-		if (strcmp(xdp_program__name(program), PROGRAM_NAME)) {
-			ret->others++;
-		} else if (!program_info(xdp_program__id(program), &info) &&
-			   info.id > ret->program_id) {
-			link_fill(ret, &info);
-			found = true;
+		if (!program_read(bpf_prog_get_fd_by_id(xdp_program__id(program)), &about))
+			link_weigh(ret, &about);
+	}
+	xdp_multiprog__close(chain);
+	return ret->program_id ? 0 : -ENOENT;
+}
+
+static int unseen(const struct interface *interface, const struct xdp_pins *pins, int why,
+		  struct errmsg *reterr)
+{
+	if (why != -ENOENT)
+		return errmsg_set(reterr, -EPERM,
+				  "cannot look at XDP programs: needs root with CAP_BPF and "
+				  "CAP_NET_ADMIN");
+	return errmsg_set(reterr, -EPERM,
+			  "cannot look at XDP programs: needs CAP_SYS_ADMIN, or once nftward xdp "
+			  "attach %s, which leaves a pin in %s",
+			  interface->name, pins->folder);
+}
+
+/*
+ * What libxdp pins of a dispatcher is in dispatch-INTERFACE-PROGRAM, and is there before the dispatcher is attached (libxdp(3)).
+ * Without this folder it is no dispatcher, or another bpffs has it.
+ */
+static int find_in_dispatcher_pins(const struct interface *interface, const struct xdp_pins *pins,
+				   uint32_t dispatcher, struct xdp_link *ret, struct errmsg *reterr)
+{
+	const char *bpffs = getenv("LIBXDP_BPFFS");
+	struct program program;
+	int err = 0, count = 0;
+	char path[384];
+
+	while (!err) {
+		snprintf(path, sizeof(path), "%.255s/xdp/dispatch-%u-%u/prog%d-prog",
+			 bpffs ? bpffs : "/sys/fs/bpf", interface->index, dispatcher, count);
+		err = program_read(bpf_obj_get(path), &program);
+		if (!err) {
+			link_weigh(ret, &program);
+			count++;
 		}
 	}
-	ret->native = xdp_multiprog__attach_mode(chain) != XDP_MODE_SKB;
-	xdp_multiprog__close(chain);
-	return found ? 0 : -ENOENT;
+	if (err != -ENOENT || !count)
+		return unseen(interface, pins, err, reterr);
+	if (!ret->program_id)
+		return -ENOENT;
+	ret->pinned = !program_read(xdp_pins_program(pins, ret->program_id), &program);
+	return 0;
+}
+
+static int find_by_pins(const struct interface *interface, const struct xdp_pins *pins, uint32_t id,
+			struct xdp_link *ret, struct errmsg *reterr)
+{
+	struct program program;
+	int err = pins ? program_read(xdp_pins_program(pins, id), &program) : -EPERM;
+
+	if (!err && program.info.id == id && is_ours(&program)) {
+		link_fill(ret, &program);
+		ret->exclusive = true;
+		ret->pinned = true;
+		return 0;
+	}
+	if (err && err != -ENOENT)
+		return unseen(interface, pins, err, reterr);
+	return find_in_dispatcher_pins(interface, pins, id, ret, reterr);
+}
+
+static int find_by_id(const struct interface *interface, uint32_t id, struct xdp_link *ret)
+{
+	struct program program;
+	int err = program_read(bpf_prog_get_fd_by_id(id), &program);
+
+	if (err)
+		return err == -EPERM ? err : -ENOENT;
+	if (!is_ours(&program))
+		return find_in_dispatcher(interface, ret);
+	link_fill(ret, &program);
+	ret->exclusive = true;
+	return 0;
+}
+
+static int find_once(const struct interface *interface, const struct xdp_pins *pins,
+		     struct xdp_link *ret, uint32_t *ret_id, struct errmsg *reterr)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, query);
+	int err = bpf_xdp_query((int)interface->index, 0, &query);
+
+	if (err)
+		return errmsg_set(reterr, err, "cannot ask %s for its XDP program: %s",
+				  interface->name, strerror(-err));
+	*ret = (struct xdp_link){ .native = query.attach_mode != XDP_ATTACHED_SKB };
+	*ret_id = query.prog_id;
+	err = query.prog_id ? find_by_id(interface, query.prog_id, ret) : -ENOENT;
+	if (err == -EPERM)
+		err = find_by_pins(interface, pins, query.prog_id, ret, reterr);
+	if (err == -ENOENT)
+		errmsg_set(reterr, err, "%s has no XDP program of ours: nftward xdp attach %s",
+			   interface->name, interface->name);
+	return err;
 }
 
 /*
  * xdp_link_find - our program on an interface.
  *
- * Errors: -ENOENT it is not there; what netlink says.
+ * It is opened by its id, which takes CAP_SYS_ADMIN, else by a pin, which takes CAP_BPF. pins: where those are, or NULL.
+ * Errors: -ENOENT it is not there; -EPERM a program is, and it may not be looked at; what netlink says.
  */
-int xdp_link_find(const struct interface *interface, struct xdp_link *ret, struct errmsg *reterr)
+int xdp_link_find(const struct interface *interface, const struct xdp_pins *pins,
+		  struct xdp_link *ret, struct errmsg *reterr)
 {
-	LIBBPF_OPTS(bpf_xdp_query_opts, query);
-	struct xdp_link link = { 0 };
-	struct bpf_prog_info info;
+	uint32_t id = 0, before = 0;
+	struct xdp_link link;
 	int err;
 
 	libraries_listen();
-	err = bpf_xdp_query((int)interface->index, 0, &query);
-	if (err)
-		return errmsg_set(reterr, err, "cannot ask %s for its XDP program: %s",
-				  interface->name, strerror(-err));
-	err = -ENOENT;
-	if (query.prog_id && !program_info(query.prog_id, &info)) {
-		if (!strcmp(info.name, PROGRAM_NAME)) {
-			link_fill(&link, &info);
-			link.exclusive = true;
-			link.native = query.attach_mode != XDP_ATTACHED_SKB;
-			err = 0;
-		} else {
-			err = find_in_dispatcher(interface, &link);
+	err = find_once(interface, pins, &link, &id, reterr);
+	/* A dispatcher that is exchanged takes its pins along: then there is another one by now. */
+	while (err == -EPERM && id != before) {
+		before = id;
+		err = find_once(interface, pins, &link, &id, reterr);
+	}
+	if (!err)
+		*ret = link;
+	return err;
+}
+
+static void maps_close(int fd[XDP_MAPS])
+{
+	for (int i = 0; i < XDP_MAPS; i++) {
+		if (fd[i] >= 0)
+			close(fd[i]);
+		fd[i] = -1;
+	}
+}
+
+/* fd is taken over where its map is one that is still missing, else it is closed. */
+static int map_take(int fd, int fds[XDP_MAPS])
+{
+	struct bpf_map_info about = { 0 };
+	uint32_t length = sizeof(about);
+
+	if (bpf_obj_get_info_by_fd(fd, &about, &length))
+		about.name[0] = '\0';
+	for (int map = 0; map < XDP_MAPS; map++) {
+		if (fds[map] < 0 && !strcmp(about.name, xdp_map_names[map].object)) {
+			fds[map] = fd;
+			return 1;
 		}
 	}
-	if (err)
-		return errmsg_set(reterr, err,
-				  "%s has no XDP program of ours: nftward xdp attach %s",
-				  interface->name, interface->name);
-	*ret = link;
+	close(fd);
 	return 0;
 }
 
-/*
- * xdp_link_maps - opens the maps that an attached program uses; the caller closes them.
- *
- * Errors: -ENOENT the program is gone or is of another version; what bpf(2) says.
- */
-int xdp_link_maps(const struct xdp_link *link, int ret_fd[XDP_MAPS], struct errmsg *reterr)
+static int maps_by_id(const struct xdp_link *link, int ret_fd[XDP_MAPS])
 {
-	uint32_t ids[64] = { 0 };
-	struct bpf_prog_info info = { .map_ids = (uintptr_t)ids, .nr_map_ids = 64 };
-	uint32_t length = sizeof(info);
-	int program = bpf_prog_get_fd_by_id(link->program_id), missing = XDP_MAPS;
+	int missing = XDP_MAPS, fd;
 
 	for (int i = 0; i < XDP_MAPS; i++)
 		ret_fd[i] = -1;
-	if (program >= 0 && !bpf_obj_get_info_by_fd(program, &info, &length)) {
-		for (uint32_t i = 0; i < info.nr_map_ids && i < 64; i++) {
-			struct bpf_map_info about = { 0 };
-			uint32_t about_length = sizeof(about);
-			int fd = bpf_map_get_fd_by_id(ids[i]), kept = 0;
-
-			if (fd < 0)
-				continue;
-			if (bpf_obj_get_info_by_fd(fd, &about, &about_length))
-				about.name[0] = '\0';
-			for (int map = 0; map < XDP_MAPS && !kept; map++) {
-				if (ret_fd[map] < 0 &&
-				    !strcmp(about.name, xdp_map_names[map].object)) {
-					ret_fd[map] = fd;
-					missing--;
-					kept = 1;
-				}
-			}
-			if (!kept)
-				close(fd);
+	for (uint32_t i = 0; i < link->map_ids_length; i++) {
+		fd = bpf_map_get_fd_by_id(link->map_ids[i]);
+		if (fd == -EPERM) {
+			maps_close(ret_fd);
+			return fd;
 		}
+		if (fd >= 0)
+			missing -= map_take(fd, ret_fd);
 	}
-	if (program >= 0)
-		close(program);
 	if (!missing)
 		return 0;
-	for (int i = 0; i < XDP_MAPS; i++) {
-		if (ret_fd[i] >= 0)
-			close(ret_fd[i]);
-		ret_fd[i] = -1;
+	maps_close(ret_fd);
+	return -ENOENT;
+}
+
+static bool uses_map(const struct xdp_link *link, int fd)
+{
+	struct bpf_map_info about = { 0 };
+	uint32_t length = sizeof(about);
+
+	if (bpf_obj_get_info_by_fd(fd, &about, &length))
+		return false;
+	for (uint32_t i = 0; i < link->map_ids_length; i++) {
+		if (link->map_ids[i] == about.id)
+			return true;
 	}
-	return errmsg_set(
-		reterr, -ENOENT,
-		"the attached XDP program is of another nftward: detach it, attach it again");
+	return false;
+}
+
+/* Pins are not believed: the program tells which maps it uses. */
+static int maps_by_pins(const struct xdp_link *link, const struct xdp_pins *pins,
+			int ret_fd[XDP_MAPS])
+{
+	int err = pins ? xdp_pins_get(pins, ret_fd) : -ENOENT;
+
+	for (int i = 0; i < XDP_MAPS && !err; i++) {
+		if (!uses_map(link, ret_fd[i])) {
+			maps_close(ret_fd);
+			err = -ENOENT;
+		}
+	}
+	return err;
+}
+
+/*
+ * xdp_link_maps - opens the maps that an attached program uses; the caller closes them. pins: as of xdp_link_find.
+ *
+ * Errors: -ENOENT the program is gone or is of another version; -EPERM its maps are not pinned, and need CAP_SYS_ADMIN.
+ */
+int xdp_link_maps(const struct xdp_link *link, const struct xdp_pins *pins, int ret_fd[XDP_MAPS],
+		  struct errmsg *reterr)
+{
+	int err = maps_by_id(link, ret_fd);
+
+	if (err == -EPERM && !maps_by_pins(link, pins, ret_fd))
+		return 0;
+	if (err == -EPERM)
+		return errmsg_set(
+			reterr, err,
+			"cannot look at XDP maps: needs CAP_SYS_ADMIN, or once nftward xdp "
+			"attach IFACE, which leaves pins");
+	if (err)
+		return errmsg_set(
+			reterr, err,
+			"the attached XDP program is of another nftward: detach it, attach it again");
+	return 0;
+}
+
+/* xdp_link_pin - has it found without CAP_SYS_ADMIN from now on. Errors: -ENOENT it is gone; those of xdp_pins_put_program. */
+int xdp_link_pin(const struct xdp_link *link, const struct xdp_pins *pins, struct errmsg *reterr)
+{
+	int fd = bpf_prog_get_fd_by_id(link->program_id), err;
+
+	if (fd < 0)
+		return errmsg_set(reterr, fd, "cannot open program %u: %s", link->program_id,
+				  strerror(-fd));
+	err = xdp_pins_put_program(pins, fd, reterr);
+	close(fd);
+	return err;
 }
 
 /* --- attach ---------------------------------------------------------------------------------- */
@@ -424,7 +585,7 @@ int xdp_link_attach(const struct interface *interface, const struct xdp_loaded *
 					      attach_shared(interface, loaded, generation, native);
 		if (!err) {
 			attachment->native = native;
-			if (!xdp_link_find(interface, &link, NULL))
+			if (!xdp_link_find(interface, NULL, &link, NULL))
 				attachment->exclusive = link.exclusive;
 			attachment->why_generic = why;
 			return 0;

@@ -12,6 +12,7 @@
 #include "errmsg.h"
 #include "interface.h"
 #include "xdp_maps.h"
+#include "xdp_pins.h"
 
 enum xdp_mode {
 	XDP_MODE_AUTO, /* native, else generic */
@@ -39,6 +40,9 @@ int xdp_loaded_fd(const struct xdp_loaded *loaded);
 
 /* --- find */
 
+/* Maps of a program that are looked at; ours has fewer. */
+#define XDP_LINK_MAPS 64
+
 struct xdp_link {
 	bool native;
 	bool exclusive; /* attached directly, not through libxdp's dispatcher */
@@ -47,10 +51,16 @@ struct xdp_link {
 	uint32_t verified_instructions; /* 0 where the kernel does not say (before 5.16) */
 	uint32_t jited_bytes;
 	unsigned int others; /* further programs in the dispatcher */
+	bool pinned; /* by us; known only where programs cannot be opened by their ids */
+	uint32_t map_ids[XDP_LINK_MAPS];
+	uint32_t map_ids_length;
 };
 
-int xdp_link_find(const struct interface *interface, struct xdp_link *ret, struct errmsg *reterr);
-int xdp_link_maps(const struct xdp_link *link, int ret_fd[XDP_MAPS], struct errmsg *reterr);
+int xdp_link_find(const struct interface *interface, const struct xdp_pins *pins,
+		  struct xdp_link *ret, struct errmsg *reterr);
+int xdp_link_maps(const struct xdp_link *link, const struct xdp_pins *pins, int ret_fd[XDP_MAPS],
+		  struct errmsg *reterr);
+int xdp_link_pin(const struct xdp_link *link, const struct xdp_pins *pins, struct errmsg *reterr);
 
 /* --- attach */
 

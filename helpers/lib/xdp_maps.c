@@ -19,6 +19,21 @@
 /* Elements for one call of BPF_MAP_LOOKUP_BATCH and its like. */
 #define BATCH 8192
 
+const char *const xdp_verdict_names[VERDICTS] = {
+	[PASS_OTHER] = "pass_other",
+	[PASS_PORT] = "pass_port",
+	[PASS_WITHIN] = "pass_within",
+	[PASS_PARTNER] = "pass_partner",
+	[PASS_ALLOWLIST] = "pass_allowlist",
+	[PASS_ELSEWHERE] = "pass_elsewhere",
+	[DROP_MALFORMED] = "drop_malformed",
+	[DROP_BLOCKLIST] = "drop_blocklist",
+	[DROP_BLOCKED_NET] = "drop_blocked_net",
+	[DROP_PACKET_RATE] = "drop_packet_rate",
+	[DROP_SYN_RATE] = "drop_syn_rate",
+	[DROP_PARTNER] = "drop_partner",
+};
+
 const struct xdp_map_name xdp_map_names[XDP_MAPS] = {
 	[XDP_MAP_SETTINGS] = { ".data.settings", "settings" },
 	[XDP_MAP_FILTERS] = { "filters", "filters" },

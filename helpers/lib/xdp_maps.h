@@ -86,6 +86,8 @@ void xdp_contents_free(struct xdp_contents *contents);
 
 /* --- what the program counted */
 
+extern const char *const xdp_verdict_names[VERDICTS]; /* "drop_blocklist" */
+
 struct xdp_top {
 	uint64_t source;
 	uint64_t packets;

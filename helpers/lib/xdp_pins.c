@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Where maps outlive the helper: a folder of bpffs, in it one for each network namespace.
+// Where maps and programs outlive the helper: a folder of bpffs, in it one for each network namespace.
 #include "xdp_pins.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -19,6 +20,7 @@
 #include <linux/magic.h>
 
 #define BPFFS_DEFAULT "/sys/fs/bpf"
+#define PROGRAM_PIN "program-"
 
 /* The folder above the last component, "" for a name without one. */
 static void parent_of(char *ret, size_t size, const char *path)
@@ -77,7 +79,7 @@ static int bpffs_find(const char *root, struct errmsg *reterr)
 	return 0;
 }
 
-/* libxdp keeps its dispatchers in the same bpffs as we our maps. The root is there already, or its device would not be known. */
+/* libxdp keeps its dispatchers in the same bpffs as we our maps. Who only looks may come before the root is there. */
 static void tell_libxdp(const char *root)
 {
 	char mountpoint[256], parent[256];
@@ -88,12 +90,13 @@ static void tell_libxdp(const char *root)
 	snprintf(mountpoint, sizeof(mountpoint), "%s", root);
 	for (;;) {
 		parent_of(parent, sizeof(parent), mountpoint);
-		if (!parent[0] || stat(mountpoint, &here) || stat(parent, &above) ||
-		    here.st_dev != above.st_dev)
+		if (!parent[0] || stat(parent, &above) ||
+		    (!stat(mountpoint, &here) && here.st_dev != above.st_dev))
 			break;
 		memcpy(mountpoint, parent, sizeof(mountpoint));
 	}
-	setenv("LIBXDP_BPFFS", mountpoint, 0);
+	if (is_bpffs(mountpoint))
+		setenv("LIBXDP_BPFFS", mountpoint, 0);
 }
 
 /* What tells one network namespace from another, and is never used again (SO_NETNS_COOKIE, Linux 5.14). */
@@ -111,6 +114,41 @@ static int namespace_cookie(unsigned long long *ret)
 	return err;
 }
 
+/* Its name only: nothing is looked for, nothing is made. */
+static int folder_name(struct xdp_pins *ret, const char *root, struct errmsg *reterr)
+{
+	unsigned long long cookie;
+	int err;
+
+	if (root[0] != '/' || strlen(root) > sizeof(ret->folder) - 32)
+		return errmsg_set(reterr, -EINVAL,
+				  "'%.64s' is not an absolute path to a bpffs folder", root);
+	err = namespace_cookie(&cookie);
+	if (err)
+		return errmsg_set(reterr, err, "cannot tell this network namespace from others: %s",
+				  strerror(-err));
+	snprintf(ret->folder, sizeof(ret->folder), "%s/net-%llu", root, cookie);
+	return 0;
+}
+
+/*
+ * xdp_pins_look - for who only reads: makes no folder, mounts nothing, stays in its mount namespace.
+ *
+ * That nothing is pinned there shows in what is read. ret: needs no xdp_pins_close, and cannot be locked.
+ * Errors: -EINVAL root is no absolute path.
+ */
+int xdp_pins_look(struct xdp_pins *ret, const char *root, struct errmsg *reterr)
+{
+	struct xdp_pins pins = { .lock_fd = -1 };
+	int err = folder_name(&pins, root, reterr);
+
+	if (err)
+		return err;
+	tell_libxdp(root);
+	*ret = pins;
+	return 0;
+}
+
 /*
  * xdp_pins_open - finds the folder and takes nothing yet.
  *
@@ -121,26 +159,18 @@ static int namespace_cookie(unsigned long long *ret)
 int xdp_pins_open(struct xdp_pins *ret, const char *root, struct errmsg *reterr)
 {
 	struct xdp_pins pins = { .lock_fd = -1 };
-	unsigned long long cookie;
-	int err;
+	int err = folder_name(&pins, root, reterr);
 
-	if (root[0] != '/' || strlen(root) > sizeof(pins.folder) - 32)
-		return errmsg_set(reterr, -EINVAL,
-				  "'%.64s' is not an absolute path to a bpffs folder", root);
-	err = bpffs_find(root, reterr);
+	if (!err)
+		err = bpffs_find(root, reterr);
 	if (err)
 		return err;
-	err = namespace_cookie(&cookie);
-	if (err)
-		return errmsg_set(reterr, err, "cannot tell this network namespace from others: %s",
-				  strerror(-err));
 	if (mkdir(root, 0700) && errno != EEXIST)
 		return errmsg_set(reterr, -errno, "cannot make %s: %s", root, strerror(errno));
 	tell_libxdp(root);
 	pins.lock_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (pins.lock_fd < 0)
 		return errmsg_set(reterr, -errno, "cannot open %s: %s", root, strerror(errno));
-	snprintf(pins.folder, sizeof(pins.folder), "%s/net-%llu", root, cookie);
 	*ret = pins;
 	return 0;
 }
@@ -176,8 +206,8 @@ static void pin_path(char *ret, size_t size, const struct xdp_pins *pins, const 
 /* xdp_pins_get - the pinned maps; the caller closes them. Errors: -ENOENT where one is missing. */
 int xdp_pins_get(const struct xdp_pins *pins, int ret_fd[XDP_MAPS])
 {
+	int err = pins->folder[0] ? 0 : -ENOENT;
 	char path[320];
-	int err = 0;
 
 	for (int i = 0; i < XDP_MAPS; i++)
 		ret_fd[i] = -1;
@@ -219,11 +249,80 @@ int xdp_pins_put(const struct xdp_pins *pins, const int fd[XDP_MAPS], struct err
 	return err;
 }
 
-/* xdp_pins_remove - lets go of the maps; they live on as long as a program uses them. */
+/*
+ * A program's pin has the program's id for a name. As long as it is there the kernel gives the id to no other program, so what
+ * netlink tells of an interface either has a pin or does not, whatever became of the interface.
+ */
+static void program_name(char *ret, size_t size, uint32_t id)
+{
+	snprintf(ret, size, PROGRAM_PIN "%u", id);
+}
+
+/* xdp_pins_program - opens a pinned program. Errors: -ENOENT it is not pinned here; -EPERM, -EACCES pins may not be opened. */
+int xdp_pins_program(const struct xdp_pins *pins, uint32_t id)
+{
+	char name[32], path[320];
+	int fd;
+
+	if (!pins->folder[0])
+		return -ENOENT;
+	program_name(name, sizeof(name), id);
+	pin_path(path, sizeof(path), pins, name);
+	fd = bpf_obj_get(path);
+	return fd < 0 ? -errno : fd;
+}
+
+/* xdp_pins_put_program - pins a program beside the maps, once. It lives as long as its pin. Errors: what bpf(2) says. */
+int xdp_pins_put_program(const struct xdp_pins *pins, int fd, struct errmsg *reterr)
+{
+	struct bpf_prog_info info = { 0 };
+	uint32_t length = sizeof(info);
+	char name[32], path[320];
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &length))
+		return errmsg_set(reterr, -errno, "cannot ask a program for its id: %s",
+				  strerror(errno));
+	program_name(name, sizeof(name), info.id);
+	pin_path(path, sizeof(path), pins, name);
+	if (bpf_obj_pin(fd, path) && errno != EEXIST)
+		return errmsg_set(reterr, -errno, "cannot pin %s: %s", path, strerror(errno));
+	return 0;
+}
+
+static bool is_kept(const char *name, const uint32_t *ids, size_t length)
+{
+	char kept[32];
+
+	for (size_t i = 0; i < length; i++) {
+		program_name(kept, sizeof(kept), ids[i]);
+		if (!strcmp(name, kept))
+			return true;
+	}
+	return false;
+}
+
+/* xdp_pins_keep_programs - lets go of all pinned programs but these. */
+void xdp_pins_keep_programs(const struct xdp_pins *pins, const uint32_t *ids, size_t length)
+{
+	DIR *folder = opendir(pins->folder);
+	struct dirent *entry;
+
+	if (!folder)
+		return;
+	while ((entry = readdir(folder))) {
+		if (!strncmp(entry->d_name, PROGRAM_PIN, strlen(PROGRAM_PIN)) &&
+		    !is_kept(entry->d_name, ids, length))
+			unlinkat(dirfd(folder), entry->d_name, 0);
+	}
+	closedir(folder);
+}
+
+/* xdp_pins_remove - lets go of maps and programs; maps live on as long as a program uses them. */
 void xdp_pins_remove(const struct xdp_pins *pins)
 {
 	char path[320];
 
+	xdp_pins_keep_programs(pins, NULL, 0);
 	for (int i = 0; i < XDP_MAPS; i++) {
 		pin_path(path, sizeof(path), pins, xdp_map_names[i].pin);
 		unlink(path);
