@@ -20,6 +20,7 @@ static const struct command {
 	{ "block", "block addresses and networks", "blocklist" },
 	{ "blocked", "who is blocked, since when, until when and why", "blocklist" },
 	{ "blocklist", "load feeds; promote, watch, save and restore: what the units run", NULL },
+	{ "export", "metrics for Prometheus: printed, as a file, or over HTTP", NULL },
 	{ "unblock", "let addresses and networks go", "blocklist" },
 	{ "xdp", "attach, detach, show and mirror the rules' fast lane in the network driver",
 	  NULL },

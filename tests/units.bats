@@ -7,8 +7,11 @@ load helpers
 # What systemd-analyze security may give a unit at most, of 100.
 EXPOSURE_MAX=20
 
-UNITS=(nftward-watch.service nftward-xdp@.service nftward-restore.service nftables-blocklist.service)
+UNITS=(nftward-watch.service nftward-xdp@.service nftward-restore.service nftables-blocklist.service nftables-exporter.service
+	nftables-exporter-textfile.service)
 TIMER=nftables-blocklist.timer
+# The rest, which run nothing themselves.
+OTHERS=("$TIMER" nftables-exporter.socket nftables-exporter-textfile.timer)
 
 setup() {
 	DEVICE='' UNIT='' STARTED=''
@@ -28,7 +31,7 @@ setup() {
 
 teardown() {
 	[[ -n $STARTED ]] || return 0
-	systemctl stop "$TIMER" ${UNIT:+"$UNIT"} nftward-watch nftward-restore nftables || true
+	systemctl stop "${OTHERS[@]}" ${UNIT:+"$UNIT"} nftables-exporter nftward-watch nftward-restore nftables || true
 	[[ -z $DEVICE ]] || ip link del "$DEVICE"
 	rm -rf /var/lib/nftward /var/log/nftables-violations.log
 	lab_end
@@ -45,12 +48,12 @@ teardown() {
 	program=$(find "$ROOT" -path '*/sbin/nftward')
 	[[ -x $program ]]
 	for unit in "${UNITS[@]}"; do
-		grep -qE '^ExecStart=/[^@]*/sbin/nftward (xdp|blocklist) [a-z]' "$FOLDER/$unit" || fail "$unit runs nothing"
+		grep -qE '^ExecStart=/[^@]*/sbin/nftward (xdp|blocklist|export) [[:punct:]a-z]' "$FOLDER/$unit" || fail "$unit runs nothing"
 		sed "s|${program#"$ROOT"}|$program|" "$FOLDER/$unit" >"$BATS_TEST_TMPDIR/units/$unit"
 	done
-	cp "$FOLDER/$TIMER" "$BATS_TEST_TMPDIR/units"
+	for unit in "${OTHERS[@]}"; do cp "$FOLDER/$unit" "$BATS_TEST_TMPDIR/units"; done
 	cd "$BATS_TEST_TMPDIR/units"
-	for unit in "${UNITS[@]}" "$TIMER"; do
+	for unit in "${UNITS[@]}" "${OTHERS[@]}"; do
 		run systemd-analyze verify --man=no "./$unit"
 		[[ $status == 0 && -z $output ]] || fail "$unit: $output"
 	done
@@ -76,7 +79,7 @@ shows() { nftward xdp show --json | jq -e "$1" >/dev/null; }
 
 watches() { systemctl -q is-active nftward-watch; }
 
-journal() { journalctl -qb -o cat ${UNIT:+-u "$UNIT"} -u nftward-watch -u nftward-restore -u nftables-blocklist; }
+journal() { journalctl -qb -o cat ${UNIT:+-u "$UNIT"} -u nftward-watch -u nftward-restore -u nftables-blocklist -u 'nftables-exporter*'; }
 
 # installed: what make install gives is on this machine.
 installed() {
@@ -86,6 +89,25 @@ installed() {
 	printf 'flush ruleset\ninclude "/etc/nftables/api-protection.nft"\n' >/etc/nftables.conf
 	systemctl daemon-reload
 	systemctl start nftables
+}
+
+# metrics_everywhere: over both loopback addresses and in the file there is what the tables, XDP and the watcher say.
+metrics_everywhere() {
+	local folder=/var/lib/prometheus/node-exporter from series
+	mkdir -p "$folder"
+	systemctl start nftables-exporter.socket nftables-exporter-textfile.service || fail "$(journal)"
+	curl -sf -m 5 http://127.0.0.1:9630/metrics >"$BATS_TEST_TMPDIR/v4" || fail "$(journal)"
+	# As after an edit of the socket.
+	systemctl restart nftables-exporter.socket || fail "$(journal)"
+	curl -sf -m 5 'http://[::1]:9630/metrics' >"$BATS_TEST_TMPDIR/v6" || fail "$(journal)"
+	for from in "$BATS_TEST_TMPDIR"/v[46] "$folder/nftward.prom"; do
+		for series in nftward_in_force "nftables_xdp_interface_info{interface=\"$DEVICE\",mode=\"native\"}" nftables_xdp_in_step \
+			nftward_watch_up 'nftables_set_size{table="api_protection",set="blocklist"}'; do
+			[[ $(grep -F "$series " "$from") == *" "[1-9]* ]] || fail "$from: $(cat "$from") $(journal)"
+		done
+		run ! grep '^nftward_read_failed.* 1' "$from"
+	done
+	rm -r "$folder"
 }
 
 complaints() { grep -E 'denied|not permitted|SIGSYS|Failed|restart counter|cannot' <(journal); }
@@ -107,6 +129,7 @@ complaints() { grep -E 'denied|not permitted|SIGSYS|Failed|restart counter|canno
 	attached
 	lab_wait 10 watches || fail "$(journal)"
 	shows '.mode == "enforce" and .nft.agrees and .maps.blocklist.entries == 0'
+	metrics_everywhere
 
 	echo 'add element inet api_protection blocklist { 192.0.2.99 timeout 1h }' >>/etc/nftables.conf
 	systemctl reload nftables

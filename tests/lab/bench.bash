@@ -481,3 +481,63 @@ promotions() {
 		promotion "promotion until 4 connections are gone$1" disconnected "10.0.$i.7"
 	done
 }
+
+# --- export ------------------------------------------------------------------------------------------------------------------------------
+
+TRACKED_ADDRESSES=65535 # all that a meter holds
+
+# export_fill: as many addresses in a meter as it holds, and BULK blocked and remembered.
+export_fill() {
+	{
+		printf 'add element inet api_protection ip_rate_limit { '
+		seq 1 "$TRACKED_ADDRESSES" | awk '{ printf "%s172.%d.%d.%d . 443 timeout 1h", (NR > 1 ? "," : ""), 16 + int($1 / 65536), int($1 / 256) % 256, $1 % 256 }'
+		echo ' }'
+	} >"$LAB_DIR/tracked.nft"
+	in_ns gw nft -f "$LAB_DIR/tracked.nft"
+	seq 0 $((BULK - 1)) | awk '{ n = 11 * 16777216 + $1; printf "%d.%d.%d.%d\n", int(n / 16777216), int(n / 65536) % 256, int(n / 256) % 256, n % 256 }' |
+		blocklist block - >/dev/null
+	(($(set_count ip_rate_limit) == TRACKED_ADDRESSES && $(set_count blocklist) == BULK)) ||
+		die "$(set_count ip_rate_limit) addresses are tracked and $(set_count blocklist) blocked"
+}
+
+# guide_exporter: the published exporter as a script: the whole ruleset as JSON, through python, into a file beside the old one.
+guide_exporter() {
+	cat >"$LAB_DIR/guide-export" <<-'SCRIPT'
+		#!/bin/bash
+		nft -j list ruleset | python3 -c '
+		import json, sys
+		for item in json.load(sys.stdin)["nftables"]:
+		    if "counter" in item:
+		        counter = item["counter"]
+		        labels = "{chain=\"%s\",rule=\"%s\"}" % (counter["table"], counter["name"])
+		        print("nftables_api_dropped_packets_total%s %d" % (labels, counter["packets"]))
+		        print("nftables_api_dropped_bytes_total%s %d" % (labels, counter["bytes"]))
+		' >"$1.new" && mv "$1.new" "$1"
+	SCRIPT
+	chmod +x "$LAB_DIR/guide-export"
+}
+guide_export() { in_ns gw "${@:2}" "$LAB_DIR/guide-export" "$1"; }
+
+# our_export FILE [WRAPPER...]: nftward export --textfile.
+our_export() {
+	in_ns gw "${@:2}" "$NFTWARD_BUILDDIR/helpers/nftward-export" --textfile "$1" --state "$LAB_DIR/state" --pins "$LAB_DIR/bpf/nftward"
+}
+
+# export_sample WHAT KIND COMMAND: samples of the time and the memory of one run.
+export_sample() {
+	local start end file=$LAB_DIR/$2.prom
+	rm -f "$file"
+	start=$EPOCHREALTIME
+	"$3" "$file" || die "$2 does not export"
+	end=$EPOCHREALTIME
+	grep -q '^nftables_api_dropped_packets_total{.*} [0-9]' "$file" || die "$2 exports no drops: $(head -n 3 "$file")"
+	sample "$1" "$2" $(((${end/[.,]/} - ${start/[.,]/}) / 100))e-1 '{"unit": "ms"}'
+	"$3" "$file" /usr/bin/time -o "$LAB_DIR/time" -f %M
+	sample "$1" "$2" "$(awk '{ print $1 * 1024 / 1e6 }' "$LAB_DIR/time")" '{"unit": "MB"}'
+}
+
+# scrape_sample WHAT: a sample of the time that an answer of nftward export --listen takes, without curl's own start.
+scrape_sample() {
+	in_ns gw curl -fso "$LAB_DIR/scraped" -w '%{time_total}\n' http://127.0.0.1:9630/metrics >"$LAB_DIR/time" || die "the exporter does not answer"
+	sample "$1" "nftward, HTTP" "$(awk '{ print $1 * 1000 }' "$LAB_DIR/time")" '{"unit": "ms"}'
+}
