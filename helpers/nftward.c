@@ -21,6 +21,7 @@ static const struct command {
 	{ "blocked", "who is blocked, since when, until when and why", "blocklist" },
 	{ "blocklist", "load feeds; promote, watch, save and restore: what the units run", NULL },
 	{ "export", "metrics for Prometheus: printed, as a file, or over HTTP", NULL },
+	{ "status", "whether the protection is in force, what it does, what not", NULL },
 	{ "unblock", "let addresses and networks go", "blocklist" },
 	{ "xdp", "attach, detach, show and mirror the rules' fast lane in the network driver",
 	  NULL },
