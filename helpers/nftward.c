@@ -22,6 +22,7 @@ static const struct command {
 	{ "blocklist", "load feeds; promote, watch, save and restore: what the units run", NULL },
 	{ "export", "metrics for Prometheus: printed, as a file, or over HTTP", NULL },
 	{ "status", "whether the protection is in force, what it does, what not", NULL },
+	{ "top", "a live view of all that, with keys to block, unblock and allow", NULL },
 	{ "unblock", "let addresses and networks go", "blocklist" },
 	{ "xdp", "attach, detach, show and mirror the rules' fast lane in the network driver",
 	  NULL },

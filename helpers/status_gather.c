@@ -81,15 +81,6 @@ struct status_count status_count(const struct status *status, const char *name)
 
 /* --- reasons --------------------------------------------------------------------------------------- */
 
-static const char *const verdict_words[VERDICTS] = {
-	[DROP_MALFORMED] = "malformed packets",
-	[DROP_BLOCKLIST] = "source in blocklist or blocklist6",
-	[DROP_BLOCKED_NET] = "source in blocked_nets or blocked_nets6",
-	[DROP_PACKET_RATE] = "packets over xdp_packet_rate",
-	[DROP_SYN_RATE] = "SYNs over xdp_syn_rate",
-	[DROP_PARTNER] = "a partner over its larger limits",
-};
-
 static enum status_layer layer_of(const char *counter)
 {
 	static const struct {
@@ -159,7 +150,7 @@ static void reasons_make(struct status *status)
 					   .layer = LAYER_XDP,
 					   .id = "XDP",
 					   .name = xdp_verdict_names[i],
-					   .about = verdict_words[i],
+					   .about = xdp_verdict_words[i],
 					   .packets = status_count(status, name),
 				   });
 	}

@@ -34,6 +34,15 @@ const char *const xdp_verdict_names[VERDICTS] = {
 	[DROP_PARTNER] = "drop_partner",
 };
 
+const char *const xdp_verdict_words[VERDICTS] = {
+	[DROP_MALFORMED] = "malformed packets",
+	[DROP_BLOCKLIST] = "source in blocklist or blocklist6",
+	[DROP_BLOCKED_NET] = "source in blocked_nets or blocked_nets6",
+	[DROP_PACKET_RATE] = "packets over xdp_packet_rate",
+	[DROP_SYN_RATE] = "SYNs over xdp_syn_rate",
+	[DROP_PARTNER] = "a partner over its larger limits",
+};
+
 const struct xdp_map_name xdp_map_names[XDP_MAPS] = {
 	[XDP_MAP_SETTINGS] = { ".data.settings", "settings" },
 	[XDP_MAP_FILTERS] = { "filters", "filters" },

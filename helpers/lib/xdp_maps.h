@@ -87,6 +87,8 @@ void xdp_contents_free(struct xdp_contents *contents);
 /* --- what the program counted */
 
 extern const char *const xdp_verdict_names[VERDICTS]; /* "drop_blocklist" */
+extern const char
+	*const xdp_verdict_words[VERDICTS]; /* what was dropped, for people; NULL for what passed */
 
 struct xdp_top {
 	uint64_t source;

@@ -32,7 +32,7 @@ lab_end() {
 	LAB_PIDS=() LAB_NAMESPACES=() LAB_DIR=
 }
 
-lab_gone() { [[ ! -e /proc/$1 ]] || [[ $(cut -d' ' -f3 "/proc/$1/stat" 2>/dev/null) == Z ]]; }
+lab_gone() { [[ ! -e /proc/$1 ]] || grep -qs '^State:[[:blank:]]*Z' "/proc/$1/status"; }
 
 # lab_wait SECONDS COMMAND...: until it succeeds; fails when the time is over.
 lab_wait() {

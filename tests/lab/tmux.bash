@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A terminal for programs that draw on one: tmux with a server of the lab's own. Source namespaces.bash first.
 #
-# One program at a time. lab_tmux_end ends the server, and with it the program; lab_end would, too, but its wait for a name with a blank
-# in it, as the server's is, takes as long as it may.
+# One program at a time. lab_tmux_end ends the server, and with it the program; lab_end would, too.
 
 LAB_TMUX_PID=''
 
@@ -53,12 +52,10 @@ lab_tmux_end() {
 	local i
 	[[ -n $LAB_TMUX_PID ]] || return 0
 	lab_tmux_do kill-server 2>/dev/null || true
-	lab_wait 3 lab_tmux_gone || return 0
+	lab_wait 3 lab_gone "$LAB_TMUX_PID" || return 0
 	for i in "${!LAB_PIDS[@]}"; do
 		[[ ${LAB_PIDS[i]} != "$LAB_TMUX_PID" ]] || unset "LAB_PIDS[i]"
 	done
 	LAB_PIDS=("${LAB_PIDS[@]}")
 	LAB_TMUX_PID=''
 }
-
-lab_tmux_gone() { ! grep -qs '^State:[[:space:]]*[^Z[:space:]]' "/proc/$LAB_TMUX_PID/status"; }
