@@ -19,6 +19,8 @@
 #define PORTS_TEXT_MAX 120
 
 static void gap_put(struct status *status, const char *what, bool note, const char *format,
+		    va_list arguments) __attribute__((format(printf, 4, 0)));
+static void gap_put(struct status *status, const char *what, bool note, const char *format,
 		    va_list arguments)
 {
 	struct status_gap *gap = &status->gaps[status->gaps_length];
