@@ -275,7 +275,7 @@ play_loss() {
 	packets --udp --dport 9 --from 10.0.0.0/8 --count 200000
 	kill -CONT "$WATCHER"
 	lab_wait 20 grep -q 'messages were lost' "$LAB_DIR/watch.log"
-	packets --udp --dport 9 --from 10.0.0.1
+	packets --udp --dport 9 --from 10.0.0.1 --count 20
 }
 
 play_missing() {
