@@ -197,14 +197,16 @@ drained() { dd if="$LAB_DIR/full" iflag=nonblock of=/dev/null 2>/dev/null || lab
 	fast_lane --exclusive
 	ip -n "$LAB-gw" link add other type veth peer name other-end
 	xdp attach --exclusive other
-	local old new
+	local old other_old new
 	old=$(program_of veth-cl)
+	other_old=$(program_of other)
 	# It says that the interface is not shared when it has exchanged the programs, and is kept there by a pipe that is full.
 	mkfifo "$LAB_DIR/full"
 	exec 7<>"$LAB_DIR/full"
 	run dd if=/dev/zero of="$LAB_DIR/full" oflag=nonblock bs=512
 	lab_start gw "$NFTWARD_BUILDDIR/helpers/nftward-xdp" attach --reload veth-cl --pins "$LAB_DIR/bpf/nftward" >/dev/null 2>&7
-	lab_wait 5 other_program_on other "$old"
+	lab_wait 5 other_program_on veth-cl "$old"
+	lab_wait 5 other_program_on other "$other_old"
 	same_look
 	[[ $(confined show --json | jq '.interfaces | length') == 2 && -e /proc/$LAB_PID ]]
 	lab_wait 5 drained
