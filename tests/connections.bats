@@ -91,6 +91,8 @@ open_connections() {
 partner() {
 	family "$1"
 	rules_set "partners$S" "{ $CLIENT }"
+	# Slower than it is: an emulated guest may take seconds for these packets.
+	rules_rate "partner_syn$S" '10/second burst 400 packets'
 	rules_load
 	packets --from "$CLIENT" --count 200
 	counts dropped_partners 0
