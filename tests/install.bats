@@ -32,6 +32,8 @@ install_tree() { make -s -C "$NFTWARD_BUILDDIR" install DESTDIR="$DEST"; }
 	lab_namespace gw
 	in_ns gw nft -I "$(dirname "$FOLDER")" -f "$FOLDER/api-protection.nft"
 	in_ns gw nft list table inet api_protection
+	in_ns gw nft -I "$(dirname "$FOLDER")" -f "$FOLDER/egress-policy.nft"
+	in_ns gw nft list table inet egress_policy
 	lab_end
 }
 

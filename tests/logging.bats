@@ -54,3 +54,10 @@ teardown() { lab_end; }
 	passed new4 5
 	between 5 "$(dmesg | grep -c "nft-api-drop: API-020 .*SRC=$CLIENT .*SPT=102[4-8] .* SYN ")" 5 "lines about five packets"
 }
+
+@test "a connection that the egress policy refuses is logged with its user, at a budget" {
+	egress_set on_denial enforce
+	egress_load
+	in_ns gw bash -c 'for ((i = 0; i < 200; i++)); do echo >/dev/udp/192.0.2.2/53; echo >/dev/udp/2001:db8::2/53; done' 2>/dev/null || true
+	between 40 "$(dmesg | grep -cE 'NFT-EGRESS-DROP .*OUT=veth-cl .*DST=(192\.0\.2\.2|2001:0db8:.*:0002) .*DPT=53 .*UID=0 ')" 150 "log lines of 400 refusals"
+}

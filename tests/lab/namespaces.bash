@@ -168,6 +168,14 @@ rules_connections() {
 
 rules_load() { in_ns gw nft -I "$LAB_DIR/include" -f "$LAB_RULES/api-protection.nft"; }
 
+# egress_set NAME VALUE: edits one define of the egress policy's settings.nft.
+egress_set() {
+	grep -q "^define $1 =" "$LAB_RULES/egress-policy/settings.nft" || return 1
+	sed -i "s|^define $1 =.*|define $1 = $2|" "$LAB_RULES/egress-policy/settings.nft"
+}
+
+egress_load() { in_ns gw nft -I "$LAB_DIR/include" -f "$LAB_RULES/egress-policy.nft"; }
+
 # --- what the kernel says -------------------------------------------------------------------------------
 
 # counter NAME [TABLE]: its packets.
