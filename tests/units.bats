@@ -8,10 +8,11 @@ load helpers
 EXPOSURE_MAX=20
 
 UNITS=(nftward-watch.service nftward-xdp@.service nftward-restore.service nftables-blocklist.service nftables-exporter.service
-	nftables-exporter-textfile.service)
+	nftables-exporter-textfile.service nftward-egress.service
+	nftward-egress-restore.service)
 TIMER=nftables-blocklist.timer
 # The rest, which run nothing themselves.
-OTHERS=("$TIMER" nftables-exporter.socket nftables-exporter-textfile.timer)
+OTHERS=("$TIMER" nftables-exporter.socket nftables-exporter-textfile.timer nftward-egress.timer)
 
 setup() {
 	DEVICE='' UNIT='' STARTED=''
@@ -48,7 +49,7 @@ teardown() {
 	program=$(find "$ROOT" -path '*/sbin/nftward')
 	[[ -x $program ]]
 	for unit in "${UNITS[@]}"; do
-		grep -qE '^ExecStart=/[^@]*/sbin/nftward (xdp|blocklist|export) [[:punct:]a-z]' "$FOLDER/$unit" || fail "$unit runs nothing"
+		grep -qE '^ExecStart=/[^@]*/sbin/nftward (xdp|blocklist|egress|export) [[:punct:]a-z]' "$FOLDER/$unit" || fail "$unit runs nothing"
 		sed "s|${program#"$ROOT"}|$program|" "$FOLDER/$unit" >"$BATS_TEST_TMPDIR/units/$unit"
 	done
 	for unit in "${OTHERS[@]}"; do cp "$FOLDER/$unit" "$BATS_TEST_TMPDIR/units"; done

@@ -1,115 +1,95 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Whom inet egress_policy denied to connect where, and how often.
 //
-// Sets denied4 and denied6 have the type meta skuid . ip daddr (or ip6 daddr) . meta l4proto . th dport and a counter.
+// Keys of the sets: who, if the set has that, destination, protocol, port. Who is meta skuid or ip saddr.
 #include "egress_denied.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nfnetlink.h>
-
-#include "nft_expr.h"
-
-/* A dump during which the table changed is read again. */
-#define DUMP_TRIES 10
-/* Each part of a concatenation begins at a multiple of four bytes (netlink_gen_concat_data in nft's netlink.c). */
-#define KEY_BYTES(address_bytes) (4 + (address_bytes) + 4 + 4)
-
-struct dump {
-	struct egress_denied_list list;
-	bool ipv6;
-	int err;
+const char *const egress_denied_sets[EGRESS_DENIED_SETS][2] = {
+	[EGRESS_DENIED] = { "denied4", "denied6" },
+	[EGRESS_DENIED_NOW] = { "denied_now4", "denied_now6" },
+	[EGRESS_DENIED_FIRST] = { "denied_first4", "denied_first6" },
+	[EGRESS_DENIED_KERNEL] = { "denied_kernel4", "denied_kernel6" },
+	[EGRESS_DENIED_FORWARDED] = { "denied_forwarded4", "denied_forwarded6" },
 };
 
 /* --- elements ------------------------------------------------------------------------------------ */
 
-/* Who and where, out of the key of an element. */
-static bool key_parse(struct egress_denied *ret, const struct nlattr *nest, bool ipv6)
+static size_t who_bytes(enum egress_denied_set set, size_t address_bytes)
 {
-	const struct nlattr *key = nft_attribute(nest, NFTA_SET_ELEM_KEY);
-	const struct nlattr *value = key ? nft_attribute(key, NFTA_DATA_VALUE) : NULL;
+	if (set == EGRESS_DENIED_KERNEL)
+		return 0;
+	return set == EGRESS_DENIED_FORWARDED ? address_bytes : sizeof(uint32_t);
+}
+
+/* Who and where, out of a key. Each part begins at a multiple of four bytes (netlink_gen_concat_data in nft's netlink.c). */
+static void key_parse(struct egress_denied *ret, const uint8_t *key, enum egress_denied_set set,
+		      bool ipv6)
+{
 	const size_t address_bytes = ipv6 ? 16 : 4;
-	const uint8_t *bytes;
+	const size_t who = who_bytes(set, address_bytes);
 
-	if (!value || mnl_attr_get_payload_len(value) != KEY_BYTES(address_bytes))
-		return false;
-	bytes = mnl_attr_get_payload(value);
-	*ret = (struct egress_denied){ .ipv6 = ipv6 };
-	/* A user id is in the order of the host, as skb's socket has it (nft_meta_get_eval_skugid). */
-	memcpy(&ret->uid, bytes, sizeof(ret->uid));
-	memcpy(ret->address, bytes + 4, address_bytes);
-	ret->protocol = bytes[4 + address_bytes];
-	ret->port = (uint16_t)(bytes[8 + address_bytes] << 8 | bytes[9 + address_bytes]);
-	return true;
+	*ret = (struct egress_denied){ .uid = EGRESS_NO_UID, .ipv6 = ipv6 };
+	if (set == EGRESS_DENIED_FORWARDED)
+		memcpy(ret->source, key, who);
+	else if (who)
+		/* A user id is in the order of the host, as skb's socket has it (nft_meta_get_eval_skugid). */
+		memcpy(&ret->uid, key, sizeof(ret->uid));
+	key += who;
+	memcpy(ret->address, key, address_bytes);
+	key += address_bytes;
+	ret->protocol = key[0];
+	ret->port = (uint16_t)(key[4] << 8 | key[5]);
 }
 
-static void counter_take(struct egress_denied *ret, const struct nlattr *expression)
+static uint64_t age_of(const struct egress_element *element)
 {
-	const struct nlattr *counter = nft_expr_data(expression, "counter");
-
-	if (!counter)
-		return;
-	ret->packets = nft_attribute_number(counter, NFTA_COUNTER_PACKETS);
-	ret->bytes = nft_attribute_number(counter, NFTA_COUNTER_BYTES);
+	return element->timeout_ms > element->left_ms ? element->timeout_ms - element->left_ms : 0;
 }
 
-/* An element has one expression, or a list of them. */
-static void counter_parse(struct egress_denied *ret, const struct nlattr *nest)
+/* Adds what is in one set to the list. */
+static int set_read(struct nft_talk *talk, enum egress_denied_set set, bool ipv6,
+		    struct egress_denied_list *list, struct errmsg *reterr)
 {
-	const struct nlattr *one = nft_attribute(nest, NFTA_SET_ELEM_EXPR);
-	const struct nlattr *list = nft_attribute(nest, NFTA_SET_ELEM_EXPRESSIONS);
-	struct nlattr *expression;
+	const size_t address_bytes = ipv6 ? 16 : 4;
+	struct egress_elements elements = { 0 };
+	struct egress_denied *grown;
+	int err = egress_elements_read(talk, egress_denied_sets[set][ipv6], &elements, reterr);
 
-	if (one)
-		counter_take(ret, one);
-	if (!list)
-		return;
-	mnl_attr_for_each_nested(expression, list) counter_take(ret, expression);
-}
-
-static int append(struct egress_denied_list *list, const struct egress_denied *entry)
-{
-	/* Room doubles: a power of two that is full is the sign. */
-	if (!(list->length & (list->length - 1))) {
-		const size_t room = list->length ? list->length * 2 : 1;
-		struct egress_denied *entries = reallocarray(list->entries, room, sizeof(*entries));
-
-		if (!entries)
-			return -ENOMEM;
-		list->entries = entries;
+	if (err || !elements.length)
+		goto out;
+	/* A set of another release would be misread. */
+	if (elements.key_bytes != who_bytes(set, address_bytes) + address_bytes + 8) {
+		err = errmsg_set(reterr, -ENOENT,
+				 "set %s of table inet " EGRESS_TABLE_NAME " is of another release",
+				 egress_denied_sets[set][ipv6]);
+		goto out;
 	}
-	list->entries[list->length++] = *entry;
-	return 0;
-}
-
-static int message(const struct nlmsghdr *header, void *data)
-{
-	struct dump *dump = data;
-	struct nlattr *attribute, *element;
-	struct egress_denied entry;
-
-	mnl_attr_for_each(attribute, header, sizeof(struct nfgenmsg))
-	{
-		if (mnl_attr_get_type(attribute) != NFTA_SET_ELEM_LIST_ELEMENTS)
-			continue;
-		mnl_attr_for_each_nested(element, attribute)
-		{
-			if (dump->err || !key_parse(&entry, element, dump->ipv6))
-				continue;
-			counter_parse(&entry, element);
-			dump->err = append(&dump->list, &entry);
-		}
+	grown = reallocarray(list->entries, list->length + elements.length, sizeof(*grown));
+	if (!grown) {
+		err = errmsg_set(reterr, -ENOMEM, "out of memory");
+		goto out;
 	}
-	return MNL_CB_OK;
+	list->entries = grown;
+	for (size_t i = 0; i < elements.length; i++) {
+		struct egress_denied *entry = &list->entries[list->length++];
+
+		key_parse(entry, elements.entries[i].first, set, ipv6);
+		entry->packets = elements.entries[i].packets;
+		entry->bytes = elements.entries[i].bytes;
+		entry->age_ms = age_of(&elements.entries[i]);
+	}
+out:
+	egress_elements_free(&elements);
+	return err;
 }
 
 /* --- lists --------------------------------------------------------------------------------------- */
 
-/* egress_denied_order - for qsort(3) and its like: by user, destination, protocol and port; what was counted is no part of it. */
+/* egress_denied_order - for qsort(3) and its like: by user, source, destination, protocol and port; what was counted is no part of it. */
 int egress_denied_order(const void *left, const void *right)
 {
 	const struct egress_denied *a = left, *b = right;
@@ -119,7 +99,9 @@ int egress_denied_order(const void *left, const void *right)
 		return a->uid < b->uid ? -1 : 1;
 	if (a->ipv6 != b->ipv6)
 		return a->ipv6 ? 1 : -1;
-	order = memcmp(a->address, b->address, sizeof(a->address));
+	order = memcmp(a->source, b->source, sizeof(a->source));
+	if (!order)
+		order = memcmp(a->address, b->address, sizeof(a->address));
 	if (order)
 		return order;
 	if (a->protocol != b->protocol)
@@ -147,54 +129,30 @@ static void put_in_order(struct egress_denied_list *list)
 	list->length = kept;
 }
 
-/* Adds what is in one set to the list. */
-static int set_read(struct nft_talk *talk, const char *set, struct dump *dump)
-{
-	const size_t before = dump->list.length;
-	int err = -EINTR;
-
-	for (int i = 0; i < DUMP_TRIES && err == -EINTR; i++) {
-		struct nlmsghdr *header = nft_talk_request(talk, NFT_MSG_GETSETELEM, NLM_F_DUMP);
-
-		dump->list.length = before;
-		mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_TABLE, EGRESS_DENIED_TABLE);
-		mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_SET, set);
-		err = nft_talk_ask(talk, header, message, dump);
-	}
-	return err ? err : dump->err;
-}
-
 /*
- * egress_denied_read - all that the two sets remember.
+ * egress_denied_read_set - all that two sets remember.
  *
  * ret: freed with egress_denied_free. Errors: -ENOENT no such table or sets; -EPERM; -ENOMEM; -EAGAIN they change too fast.
  */
+int egress_denied_read_set(struct nft_talk *talk, enum egress_denied_set set,
+			   struct egress_denied_list *ret, struct errmsg *reterr)
+{
+	struct egress_denied_list list = { 0 };
+	int err = set_read(talk, set, false, &list, reterr);
+
+	if (!err)
+		err = set_read(talk, set, true, &list, reterr);
+	if (err) {
+		egress_denied_free(&list);
+		return err;
+	}
+	put_in_order(&list);
+	*ret = list;
+	return 0;
+}
+
+/* egress_denied_read - the same for what users were denied. */
 int egress_denied_read(struct nft_talk *talk, struct egress_denied_list *ret, struct errmsg *reterr)
 {
-	struct dump dump = { 0 };
-	int err = set_read(talk, "denied4", &dump);
-
-	dump.ipv6 = true;
-	if (!err)
-		err = set_read(talk, "denied6", &dump);
-	if (err)
-		egress_denied_free(&dump.list);
-	if (err == -EPERM)
-		return errmsg_set(reterr, err,
-				  "cannot read table inet " EGRESS_DENIED_TABLE
-				  ": needs root or CAP_NET_ADMIN");
-	if (err == -ENOENT)
-		return errmsg_set(reterr, err,
-				  "table inet " EGRESS_DENIED_TABLE
-				  " is not loaded, or has no sets denied4 and denied6");
-	if (err == -EINTR)
-		return errmsg_set(reterr, -EAGAIN,
-				  "table inet " EGRESS_DENIED_TABLE
-				  " changes too fast to be read; try again");
-	if (err)
-		return errmsg_set(reterr, err, "cannot read table inet " EGRESS_DENIED_TABLE ": %s",
-				  strerror(-err));
-	put_in_order(&dump.list);
-	*ret = dump.list;
-	return 0;
+	return egress_denied_read_set(talk, EGRESS_DENIED, ret, reterr);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Changes elements of sets of table inet api_protection: any number of them in one transaction.
+// Changes elements of sets of our tables: any number of them in one transaction.
 #include "nft_batch.h"
 
 #include <arpa/inet.h>
@@ -22,6 +22,7 @@
 
 struct nft_batch {
 	struct mnl_socket *socket;
+	const char *table;
 	uint8_t *buffer;
 	size_t room;
 	size_t length; /* of the finished messages */
@@ -40,18 +41,25 @@ struct nft_batch {
 	size_t sets_room;
 };
 
-/*
- * nft_batch_open - an empty batch for the network namespace that the caller is in.
- *
- * ret: freed with nft_batch_close. Errors: -ENOMEM, or what socket(2) says.
- */
+/* nft_batch_open - nft_batch_open_named for table inet api_protection. */
 int nft_batch_open(struct nft_batch **ret, struct errmsg *reterr)
+{
+	return nft_batch_open_named(ret, NFT_TABLE_NAME, reterr);
+}
+
+/*
+ * nft_batch_open_named - an empty batch for a table of family inet in the network namespace that the caller is in.
+ *
+ * table: not copied. ret: freed with nft_batch_close. Errors: -ENOMEM, or what socket(2) says.
+ */
+int nft_batch_open_named(struct nft_batch **ret, const char *table, struct errmsg *reterr)
 {
 	struct nft_batch *batch = calloc(1, sizeof(*batch));
 	int one = 1, err;
 
 	if (!batch)
 		return errmsg_set(reterr, -ENOMEM, "out of memory");
+	batch->table = table;
 	batch->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (!batch->socket || mnl_socket_bind(batch->socket, 0, MNL_SOCKET_AUTOPID) < 0) {
 		err = -errno;
@@ -169,20 +177,29 @@ static int message_begin(struct nft_batch *batch, const struct nft_batch_set *se
 				     0);
 	batch->type = type;
 	batch->set = set->name;
-	mnl_attr_put_strz(batch->message, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE_NAME);
+	mnl_attr_put_strz(batch->message, NFTA_SET_ELEM_LIST_TABLE, batch->table);
 	mnl_attr_put_strz(batch->message, NFTA_SET_ELEM_LIST_SET, set->name);
 	batch->list = mnl_attr_nest_start(batch->message, NFTA_SET_ELEM_LIST_ELEMENTS);
 	return 0;
 }
 
+static void key_put(struct nft_batch *batch, uint16_t type, const uint8_t *key, size_t bytes)
+{
+	struct nlattr *nest = mnl_attr_nest_start(batch->message, type);
+
+	mnl_attr_put(batch->message, NFTA_DATA_VALUE, bytes, key);
+	mnl_attr_nest_end(batch->message, nest);
+}
+
+/* last: of a box, else NULL. */
 static void element_put(struct nft_batch *batch, const struct nft_batch_set *set,
-			const uint8_t *key, uint64_t timeout_ms, bool end)
+			const uint8_t *key, const uint8_t *last, uint64_t timeout_ms, bool end)
 {
 	struct nlattr *element = mnl_attr_nest_start(batch->message, NFTA_LIST_ELEM);
-	struct nlattr *nest = mnl_attr_nest_start(batch->message, NFTA_SET_ELEM_KEY);
 
-	mnl_attr_put(batch->message, NFTA_DATA_VALUE, set->key_bytes, key);
-	mnl_attr_nest_end(batch->message, nest);
+	key_put(batch, NFTA_SET_ELEM_KEY, key, set->key_bytes);
+	if (last)
+		key_put(batch, NFTA_SET_ELEM_KEY_END, last, set->key_bytes);
 	if (end)
 		mnl_attr_put_u32(batch->message, NFTA_SET_ELEM_FLAGS,
 				 htonl(NFT_SET_ELEM_INTERVAL_END));
@@ -211,12 +228,12 @@ static void range_put(struct nft_batch *batch, const struct nft_batch_set *set, 
 	if (batch->err)
 		return;
 	batch->elements++;
-	element_put(batch, set, first, timeout_ms, false);
+	element_put(batch, set, first, NULL, timeout_ms, false);
 	if (!set->interval)
 		return;
 	memcpy(end, last, set->key_bytes);
 	if (key_after(end, set->key_bytes))
-		element_put(batch, set, end, 0, true);
+		element_put(batch, set, end, NULL, 0, true);
 }
 
 /*
@@ -237,6 +254,34 @@ void nft_batch_delete(struct nft_batch *batch, const struct nft_batch_set *set,
 		      const uint8_t *first, const uint8_t *last)
 {
 	range_put(batch, set, NFT_MSG_DELSETELEM, first, last, 0);
+}
+
+static void box_put(struct nft_batch *batch, const struct nft_batch_set *set, uint16_t type,
+		    const uint8_t *first, const uint8_t *last, uint64_t timeout_ms)
+{
+	if (!batch->err)
+		batch->err = message_begin(batch, set, type);
+	if (batch->err)
+		return;
+	batch->elements++;
+	element_put(batch, set, first, last, timeout_ms, false);
+}
+
+/*
+ * nft_batch_add_box, nft_batch_delete_box - the same for an interval set of a concatenation: a range in each part.
+ *
+ * first, last: the first of each part, and the last, each part padded to four bytes.
+ */
+void nft_batch_add_box(struct nft_batch *batch, const struct nft_batch_set *set,
+		       const uint8_t *first, const uint8_t *last, uint64_t timeout_ms)
+{
+	box_put(batch, set, NFT_MSG_NEWSETELEM, first, last, timeout_ms);
+}
+
+void nft_batch_delete_box(struct nft_batch *batch, const struct nft_batch_set *set,
+			  const uint8_t *first, const uint8_t *last)
+{
+	box_put(batch, set, NFT_MSG_DELSETELEM, first, last, 0);
 }
 
 /* nft_batch_reset - empty again, without a commit. */
@@ -260,8 +305,8 @@ static int failed(const struct nft_batch *batch, int error, uint32_t sequence,
 	switch (error) {
 	case -EPERM:
 		return errmsg_set(reterr, error,
-				  "cannot change table inet " NFT_TABLE_NAME
-				  ": needs root or CAP_NET_ADMIN");
+				  "cannot change table inet %s: needs root or CAP_NET_ADMIN",
+				  batch->table);
 	case -ENFILE:
 		return errmsg_set(
 			reterr, error,
@@ -272,9 +317,8 @@ static int failed(const struct nft_batch *batch, int error, uint32_t sequence,
 				  "CAP_NET_ADMIN outside of a user namespace",
 				  batch->elements);
 	default:
-		return errmsg_set(reterr, error,
-				  "cannot change set %s of table inet " NFT_TABLE_NAME ": %s", set,
-				  strerror(-error));
+		return errmsg_set(reterr, error, "cannot change set %s of table inet %s: %s", set,
+				  batch->table, strerror(-error));
 	}
 }
 

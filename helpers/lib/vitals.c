@@ -20,6 +20,7 @@
 #define BLOCKS_NAME "vitals-blocks.json"
 #define WATCH_NAME "vitals-watch.json"
 #define PROMOTE_NAME "vitals-promote.json"
+#define RESOLVE_NAME "vitals-resolve.json"
 
 /* --- files -------------------------------------------------------------------------------------- */
 
@@ -93,7 +94,7 @@ static void numbers_read(const json_t *array, uint64_t *ret, size_t length)
 /* --- blocks ------------------------------------------------------------------------------------- */
 
 /*
- * vitals_blocks_read, vitals_watch_read, vitals_promote_read - what was said last; known is false where nothing was.
+ * vitals_blocks_read and the like - what was said last; known is false where nothing was.
  *
  * state: the folder of the memory.
  */
@@ -110,7 +111,7 @@ void vitals_blocks_read(const char *state, struct vitals_blocks *ret)
 	json_decref(object);
 }
 
-/* vitals_blocks_write, vitals_watch_write, vitals_promote_write - whole or not at all. Errors: of open(2), write(2), rename(2). */
+/* vitals_blocks_write and the like - whole or not at all. Errors: of open(2), write(2), rename(2). */
 int vitals_blocks_write(const char *state, const struct vitals_blocks *blocks)
 {
 	return object_write(
@@ -146,6 +147,31 @@ int vitals_promote_write(const char *state, const struct vitals_promote *promote
 			    json_pack("{s:b, s:s, s:I, s:I}", "failed", promote->failed, "error",
 				      promote->error, "lines", (json_int_t)promote->lines,
 				      "blocked", (json_int_t)promote->blocked));
+}
+
+/* --- resolve ------------------------------------------------------------------------------------ */
+
+void vitals_resolve_read(const char *state, struct vitals_resolve *ret)
+{
+	json_t *object;
+
+	*ret = (struct vitals_resolve){ 0 };
+	object = object_read(state, RESOLVE_NAME, &ret->at_ms);
+	ret->known = object != NULL;
+	ret->names = natural(json_object_get(object, "names"));
+	ret->failed = natural(json_object_get(object, "failed"));
+	ret->skipped = natural(json_object_get(object, "skipped"));
+	ret->elements = natural(json_object_get(object, "elements"));
+	json_decref(object);
+}
+
+int vitals_resolve_write(const char *state, const struct vitals_resolve *resolve)
+{
+	return object_write(state, RESOLVE_NAME, resolve->at_ms,
+			    json_pack("{s:I, s:I, s:I, s:I}", "names", (json_int_t)resolve->names,
+				      "failed", (json_int_t)resolve->failed, "skipped",
+				      (json_int_t)resolve->skipped, "elements",
+				      (json_int_t)resolve->elements));
 }
 
 /* --- watch -------------------------------------------------------------------------------------- */

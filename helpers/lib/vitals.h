@@ -62,13 +62,25 @@ struct vitals_promote {
 	uint64_t blocked; /* addresses */
 };
 
+/* The last run of nftward egress resolve that reached its end. */
+struct vitals_resolve {
+	bool known;
+	int64_t at_ms;
+	uint64_t names;
+	uint64_t failed; /* of these: the last addresses stay */
+	uint64_t skipped; /* strings whose user or unit is not there */
+	uint64_t elements;
+};
+
 void vitals_blocks_read(const char *state, struct vitals_blocks *ret);
 void vitals_watch_read(const char *state, struct vitals_watch *ret);
 void vitals_promote_read(const char *state, struct vitals_promote *ret);
+void vitals_resolve_read(const char *state, struct vitals_resolve *ret);
 
 int vitals_blocks_write(const char *state, const struct vitals_blocks *blocks);
 int vitals_watch_write(const char *state, const struct vitals_watch *watch);
 int vitals_promote_write(const char *state, const struct vitals_promote *promote);
+int vitals_resolve_write(const char *state, const struct vitals_resolve *resolve);
 
 void vitals_sample_add(struct vitals_watch *watch, const struct vitals_sample *sample);
 const struct vitals_sample *vitals_minute_ago(const struct vitals_watch *watch, int64_t now_ms);
