@@ -66,8 +66,8 @@ void export_sources_read(const struct guard *guard, const struct options *option
 			 struct export_sources *ret);
 void export_guard(struct exposition *exposition, const struct guard *guard);
 void export_helpers(struct exposition *exposition, const struct guard *guard);
-void export_denials(struct exposition *exposition, const struct guard *guard,
-		    struct export_users *users);
+void export_egress(struct exposition *exposition, const struct guard *guard,
+		   struct export_users *users);
 
 /* --- ways out */
 

@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// nftward export: what the helpers say of themselves, and who was denied to connect out, as metrics.
+// nftward export: what the helpers say of themselves, as metrics.
 #include "export.h"
-
-#include <ctype.h>
-#include <pwd.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 /* --- the helpers --------------------------------------------------------------------------------- */
 
@@ -85,77 +79,4 @@ void export_helpers(struct exposition *exposition, const struct guard *guard)
 	exposition_family(exposition, EXPOSITION_GAUGE, "nftward_promote_last_run_failed",
 			  "Whether that run failed.");
 	exposition_number(exposition, EXPOSITION_NO_LABELS, promote->failed);
-}
-
-/* --- denials, by user ---------------------------------------------------------------------------- */
-
-#define OTHERS "other"
-
-static int by_uid(const void *left, const void *right)
-{
-	const uint32_t a = ((const struct guard_egress_user *)left)->uid;
-	const uint32_t b = ((const struct guard_egress_user *)right)->uid;
-
-	return (a > b) - (a < b);
-}
-
-static bool is_chosen(const struct export_users *users, uint32_t uid)
-{
-	for (size_t i = 0; i < users->length; i++) {
-		if (users->uids[i] == uid)
-			return true;
-	}
-	return false;
-}
-
-/* The name, or the number where the name could be taken for another's. */
-static void user_print(char *ret, size_t size, uint32_t uid)
-{
-	const struct passwd *user = getpwuid(uid);
-	const struct passwd *back;
-	bool fits = user && !isdigit((unsigned char)*user->pw_name) &&
-		    strcmp(user->pw_name, OTHERS) != 0 &&
-		    (size_t)snprintf(ret, size, "%s", user->pw_name) < size;
-
-	if (fits) {
-		back = getpwnam(ret);
-		fits = back && back->pw_uid == uid;
-	}
-	if (!fits)
-		snprintf(ret, size, "%lu", (unsigned long)uid);
-}
-
-/*
- * export_denials - each user's packets, up to EXPORT_USERS_MAX users, and the sum of the rest.
- *
- * users: who has a series; who comes while there is room is added, in the order of the numbers. Not who has most packets: with each change
- * in that order the sum would go backwards.
- */
-void export_denials(struct exposition *exposition, const struct guard *guard,
-		    struct export_users *users)
-{
-	uint64_t others = 0;
-	char name[64];
-
-	/* A sum of 0 for what could not be read would be a step backwards. */
-	if (!guard->users)
-		return;
-	if (guard->users_length)
-		qsort(guard->users, guard->users_length, sizeof(*guard->users), by_uid);
-	exposition_family(exposition, EXPOSITION_COUNTER, "nftables_egress_denied_packets_total",
-			  "Packets of a user that inet egress_policy denied; in mode audit what "
-			  "enforce would have denied.");
-	for (size_t i = 0; i < guard->users_length; i++) {
-		const struct guard_egress_user *user = &guard->users[i];
-
-		if (!is_chosen(users, user->uid) && users->length < EXPORT_USERS_MAX)
-			users->uids[users->length++] = user->uid;
-		if (!is_chosen(users, user->uid)) {
-			others += user->packets;
-			continue;
-		}
-		user_print(name, sizeof(name), user->uid);
-		exposition_number(exposition, EXPOSITION_LABELS("user", name), user->packets);
-	}
-	exposition_number(exposition, EXPOSITION_LABELS("user", OTHERS), others);
 }

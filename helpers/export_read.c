@@ -86,7 +86,7 @@ static int compose(const struct reading *reading, struct export_users *users,
 		return err;
 	export_guard(&exposition, &reading->guard);
 	export_helpers(&exposition, &reading->guard);
-	export_denials(&exposition, &reading->guard, users);
+	export_egress(&exposition, &reading->guard, users);
 	sources_put(&exposition, &reading->sources);
 	failures_put(&exposition, reading);
 	exposition_family(&exposition, EXPOSITION_GAUGE, "nftward_build_info",

@@ -241,6 +241,25 @@ says() {
 }
 
 # bats test_tags=host
+@test "users whom the policy names have a series before others, and what has no user is counted beside them" {
+	local i elements=''
+	egress_set on_denial enforce
+	egress_set allowed_by_user6 '{ 40001 . 2001:db8::2 . tcp . 443 }'
+	egress_set allowed_by_user4 '{ 40002 . 192.0.2.0/24 . tcp . 443 }'
+	egress_load
+	in_ns gw setpriv --reuid 40002 --clear-groups bash -c 'echo x >/dev/udp/192.0.2.2/9' 2>/dev/null || true
+	for ((i = 30001; i < 30025; i++)); do elements+=" $i counter packets 5 bytes 0,"; done
+	in_ns gw nft add element inet egress_policy denied_by_user "{ $elements }"
+	metrics >"$LAB_DIR/metrics"
+	is "$LAB_DIR/metrics" 'nftables_egress_denied_packets_total{user="40001"}' 0 'nftables_egress_denied_packets_total{user="40002"}' 1 \
+		'nftables_egress_denied_packets_total{user="30018"}' 5 'nftables_egress_denied_packets_total{user="30019"}' - \
+		'nftables_egress_denied_packets_total{user="other"}' 30 'nftables_table_mode{table="egress_policy",mode="enforce"}' 1 \
+		nftables_egress_denied_kernel_packets_total 0 nftables_egress_denied_forwarded_packets_total 0 \
+		nftables_egress_seen_packets_total "$(in_ns gw nft -j list counter inet egress_policy seen_flows | jq '.nftables[1].counter.packets')"
+	run ! grep '^nftables_egress_seen_packets_total 0' "$LAB_DIR/metrics"
+}
+
+# bats test_tags=host
 @test "no address is told unless asked for, and then no more than asked for" {
 	local i
 	fast_lane

@@ -35,6 +35,7 @@ EXPECTED='
 	missing NftwardBlocksMissing NftwardSetFull
 	promote NftwardPromoteStale
 	egress NftwardEgressDenied
+	names NftwardNamesStale
 	down NftwardExporterDown
 	textfile NftwardExporterDown
 	unread NftwardReadFailed
@@ -345,6 +346,16 @@ play_egress() {
 	now_and_then 40 datagram daemon
 }
 
+play_names() {
+	rules_load
+	egress_set on_denial enforce
+	egress_set allowed_names '{ "* 192.0.2.77 tcp 443" }'
+	egress_load
+	in_ns gw "$NFTWARD_BUILDDIR/helpers/nftward-egress" resolve --settings "$LAB_RULES/egress-policy/settings.nft" --state "$LAB_DIR/state"
+	exporting
+	aged vitals-resolve.json
+}
+
 play_down() {
 	rules_load
 	exporting
@@ -404,6 +415,7 @@ comes_true() {
 @test "blocks that are not in force are told" { comes_true missing; }
 @test "a promote that does not run any more is told" { comes_true promote; }
 @test "denials that a new egress policy brought are told" { comes_true egress; }
+@test "names that are not resolved any more are told" { comes_true names; }
 @test "an exporter that ended is told" { comes_true down; }
 @test "a text file that is old is told" { comes_true textfile; }
 @test "what cannot be read is told" { comes_true unread; }

@@ -88,7 +88,7 @@ serves() {
 	family 4
 	packets --from "$CLIENT" --count 70
 	shown 1
-	[[ $output == 'not protected: table inet api_protection is in mode audit,'*'on_violation = enforce'* ]] || fail "$output"
+	[[ $output == 'not protected: table inet api_protection is in mode audit,'*'nftward mode api enforce'* ]] || fail "$output"
 	[[ $output == *'would be dropped, '*'%'* && $output == *'not covered in mode enforce either:'* ]] || fail "$output"
 	fits
 	json 1

@@ -2,6 +2,7 @@
 // How the guard stands at one moment: its tables, XDP, conntrack, and what the helpers say of themselves. It changes nothing.
 #include "guard.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,13 +10,13 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "egress_elements.h"
 #include "nft_table.h"
 #include "parse.h"
 #include "xdp_maps.h"
 #include "xdp_pins.h"
 
 #define RELOAD ": nft -f /etc/nftables/api-protection.nft"
-#define EGRESS_TABLE_NAME "egress_policy"
 #define EGRESS_USERS "denied_by_user"
 /* Where the kernel does not tell how many elements there are: of the time at most this part is spent on counting. */
 #define COUNT_PART 100
@@ -32,19 +33,19 @@ static const struct shape {
 	const char *version; /* comment of the rule in chain about */
 	const char *verdict; /* the chain whose one rule is the mode */
 	const char *hooks[4]; /* each needs a rule */
-	const char *setting; /* that switches the mode, and its file */
+	const char *command; /* that switches the mode */
 } api_shape = {
 	.name = NFT_TABLE_NAME,
 	.version = "API-000 rules 1",
 	.verdict = "over_verdict",
 	.hooks = { "early", "gate", "turns" },
-	.setting = "on_violation = enforce in nftables/api-protection/settings.nft",
+	.command = "nftward mode api enforce",
 }, egress_shape = {
 	.name = EGRESS_TABLE_NAME,
 	.version = "EGR-000 rules 1",
 	.verdict = "denied_verdict",
 	.hooks = { "output" },
-	.setting = "on_denial = enforce in nftables/egress-policy/settings.nft",
+	.command = "nftward mode egress enforce",
 };
 
 /* A count that took long is not made again soon. */
@@ -171,8 +172,8 @@ static enum guard_force force_of(struct guard_table *table, const struct shape *
 		snprintf(what, sizeof(what), "has no mode: chain %s goes nowhere", shape->verdict);
 		return lacks(table, GUARD_HALF_LOADED, what);
 	}
-	snprintf(what, sizeof(what), "is in mode audit, which counts and lets pass; set %s",
-		 shape->setting);
+	snprintf(what, sizeof(what), "is in mode audit, which counts and lets pass: %s",
+		 shape->command);
 	return lacks(table, GUARD_AUDIT, what);
 }
 
@@ -252,6 +253,38 @@ static void users_read(struct guard_reader *reader, struct guard *guard)
 	nft_set_free(&set);
 }
 
+static void policy_user_add(struct guard *guard, uint32_t uid)
+{
+	for (size_t i = 0; i < guard->policy_users_length; i++) {
+		if (guard->policy_users[i] == uid)
+			return;
+	}
+	if (guard->policy_users_length < GUARD_POLICY_USERS_MAX)
+		guard->policy_users[guard->policy_users_length++] = uid;
+}
+
+/* Each element of these sets begins with a user; for a set with ranges nft has rules turn it into the order of the network (nft --debug=netlink). */
+static void policy_users_read(struct guard_reader *reader, struct guard *guard)
+{
+	static const char *const sets[] = { "allowed_by_user4", "allowed_by_user6",
+					    "allowed_user_names4", "allowed_user_names6" };
+	struct egress_elements elements;
+	uint32_t uid;
+
+	for (size_t i = 0; i < sizeof(sets) / sizeof(*sets); i++) {
+		const struct nft_fill *set = nft_inventory_set(&guard->egress.inventory, sets[i]);
+
+		if (!set || (set->counted && !set->elements) ||
+		    egress_elements_read(&reader->talk, sets[i], &elements, NULL))
+			continue;
+		for (size_t j = 0; j < elements.length; j++) {
+			memcpy(&uid, elements.entries[j].first, sizeof(uid));
+			policy_user_add(guard, ntohl(uid));
+		}
+		egress_elements_free(&elements);
+	}
+}
+
 static void xdp_read(const struct xdp_pins *pins, struct guard_xdp *ret)
 {
 	struct xdp_maps maps;
@@ -305,11 +338,13 @@ int guard_read(struct guard_reader *reader, struct guard *ret, struct errmsg *re
 		has_rule(&ret->api.inventory, "repeated") &&
 		strcmp(nft_inventory_chain(&ret->api.inventory, "repeated")->target, "keep") != 0;
 	users_read(reader, ret);
+	policy_users_read(reader, ret);
 	xdp_read(&reader->pins, &ret->xdp);
 	conntrack_read(&ret->conntrack);
 	vitals_blocks_read(reader->options.state, &ret->blocks);
 	vitals_watch_read(reader->options.state, &ret->watch);
 	vitals_promote_read(reader->options.state, &ret->promote);
+	vitals_resolve_read(reader->options.state, &ret->resolve);
 	if (access(reader->options.state, R_OK | X_OK) && errno == EACCES)
 		errmsg_set(&ret->memory_why, 0, "cannot read %s: %s", reader->options.state,
 			   strerror(errno));

@@ -53,17 +53,23 @@ struct guard_egress_user {
 	uint64_t packets;
 };
 
+#define GUARD_POLICY_USERS_MAX 64
+
 struct guard {
 	int64_t at_ms; /* CLOCK_REALTIME */
 	struct guard_table api;
 	struct guard_table egress;
 	struct guard_egress_user *users;
 	size_t users_length;
+	uint32_t policy_users
+		[GUARD_POLICY_USERS_MAX]; /* whom egress_policy has destinations for; of more than that some */
+	size_t policy_users_length;
 	struct guard_xdp xdp;
 	struct guard_conntrack conntrack;
 	struct vitals_blocks blocks;
 	struct vitals_watch watch;
 	struct vitals_promote promote;
+	struct vitals_resolve resolve;
 	bool watch_runs; /* it was heard of lately */
 	struct errmsg memory_why; /* the helpers' files are there and not for us; else "" */
 };
