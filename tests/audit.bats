@@ -72,6 +72,7 @@ same_packets() {
 	same_packets 4 198.51.100.8
 }
 
+# bats test_tags=trixie
 @test "audit drops nothing and counts exactly what enforce drops of the same packets (IPv6)" {
 	requires conntrack
 	same_packets 6 2001:db8:1:8::
@@ -91,10 +92,12 @@ audited_requests() {
 	[[ $(counter dropped_blocklist) -gt 0 ]] || fail "hits on the blocklist are not counted"
 }
 
+# bats test_tags=bookworm
 @test "audit fills the blocklist and still lets every request pass (IPv4)" { audited_requests 4; }
 # bats test_tags=host
 @test "audit fills the blocklist and still lets every request pass (IPv6)" { audited_requests 6; }
 
+# bats test_tags=trixie
 @test "one word changes the mode, live, and the blocklist stays" {
 	family 4
 	rules_load

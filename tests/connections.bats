@@ -31,10 +31,12 @@ new_connections() {
 	passed "new$1" $((before + 15))
 }
 
+# bats test_tags=bookworm
 @test "a source over its new connections is dropped and counted, its neighbour is not (IPv4)" { new_connections 4; }
 # bats test_tags=host
 @test "a source over its new connections is dropped and counted, its neighbour is not (IPv6)" { new_connections 6; }
 
+# bats test_tags=trixie
 @test "an IPv6 source is its /64: changing the address in it gains nothing" {
 	family 6
 	rules_load
@@ -43,6 +45,7 @@ new_connections() {
 	[[ $(set_count syn_flood6) == 1 ]]
 }
 
+# bats test_tags=bookworm
 @test "new connections come back at the rate once the burst is spent" {
 	family 4
 	rules_rate syn_flood '10/second burst 5 packets'
@@ -72,11 +75,13 @@ open_connections() {
 	open_connections 4
 }
 
+# bats test_tags=trixie
 @test "a source has 20 open connections and the next is refused with a reset (IPv6)" {
 	requires crowd nginx
 	open_connections 6
 }
 
+# bats test_tags=bookworm
 @test "a closed connection frees its place" {
 	requires crowd nginx
 	family 4
@@ -103,6 +108,7 @@ partner() {
 	run ! in_set "blocklist$S" "$KEY"
 }
 
+# bats test_tags=trixie
 @test "a partner has ten times the connections, but not any number (IPv4)" { partner 4; }
 # bats test_tags=host
 @test "a partner has ten times the connections, but not any number (IPv6)" { partner 6; }
@@ -122,6 +128,7 @@ full_meter() {
 
 # bats test_tags=host
 @test "a full meter fails into a shared budget, not open (IPv4)" { full_meter 4 198.51.100.0/26 198.51.100.0; }
+# bats test_tags=bookworm
 @test "a full meter fails into a shared budget, not open (IPv6)" { full_meter 6 2001:db8:1::/48 2001:db8:1::; }
 
 full_conn_limit() {
@@ -135,6 +142,7 @@ full_conn_limit() {
 	counts dropped_conn_limit 0
 }
 
+# bats test_tags=trixie
 @test "a full conn_limit fails into the shared budget (IPv4)" { full_conn_limit 4 198.51.100.0/26; }
 # bats test_tags=host
 @test "a full conn_limit fails into the shared budget (IPv6)" { full_conn_limit 6 2001:db8:1:0::/58; }
@@ -159,6 +167,7 @@ shown() {
 	counts over_regulars 20 # the neighbour never made a request
 }
 
+# bats test_tags=bookworm
 @test "who is over a limit of its own is shown, a partner too; who is within or in the allowlist is not (IPv4)" { shown 4 198.51.100.8 203.0.113.7; }
 # bats test_tags=host
 @test "who is over a limit of its own is shown, a partner too; who is within or in the allowlist is not (IPv6)" { shown 6 2001:db8:1:8:: 2001:db8:2:7::7; }
@@ -177,6 +186,7 @@ full_over_limit() {
 
 # bats test_tags=host
 @test "where there is no room to show who is over a limit, the limit holds (IPv4)" { full_over_limit 4 203.0.113.7; }
+# bats test_tags=trixie
 @test "where there is no room to show who is over a limit, the limit holds (IPv6)" { full_over_limit 6 2001:db8:2:7::; }
 
 forged() {
@@ -195,4 +205,5 @@ forged() {
 
 # bats test_tags=host
 @test "a forged flood in the name of an innocent address never blocks it (IPv4)" { forged 4; }
+# bats test_tags=bookworm
 @test "a forged flood in the name of an innocent address never blocks it (IPv6)" { forged 6; }

@@ -57,6 +57,7 @@ published() {
 
 # bats test_tags=host
 @test "a port that a container publishes is protected (IPv4)" { published 4 198.51.100.8; }
+# bats test_tags=trixie
 @test "a port that a container publishes is protected (IPv6)" { published 6 2001:db8:1:8::; }
 
 published_requests() {
@@ -76,10 +77,12 @@ published_requests() {
 	in_set "blocklist$S" "$2"
 }
 
+# bats test_tags=bookworm
 @test "requests to a container are counted, and its attackers blocked (IPv4)" { published_requests 4 198.51.100.8; }
 # bats test_tags=host
 @test "requests to a container are counted, and its attackers blocked (IPv6)" { published_requests 6 2001:db8:1:8::; }
 
+# bats test_tags=trixie
 @test "what a container fetches from other people's port 443 is never limited" {
 	family 4
 	rules_load

@@ -107,6 +107,7 @@ denied() { in_ns gw nft -j list counter inet egress_policy "$1" | jq '.nftables[
 	[[ $(awk '$NF > 100' <<<"$output") == '' ]] || fail "$output"
 }
 
+# bats test_tags=host
 @test "this host's own services, its replies, and what was open before the first load go on" {
 	in_ns gw nft add table inet none # conntrack sees nothing yet
 	lab_start gw python3 "$NFTWARD_SRCDIR/tests/lab/reach.py" serve 443 5432 >"$LAB_DIR/serve-gw"
@@ -150,6 +151,7 @@ denied() { in_ns gw nft -j list counter inet egress_policy "$1" | jq '.nftables[
 		"0 udp 198.51.100.8 123" "0 tcp 2001:db8:1::7 443" "0 udp 10.1.1.1 443" "0 tcp 2001:db8:1:1::1 53"
 }
 
+# bats test_tags=host
 @test "destinations for everybody, by address, network, protocol and port" {
 	egress_set allowed_ipv4 "{ $SERVER4 . tcp . 443, 198.51.100.0/24 . udp . 100-200, 10.0.0.0/8 . tcp . 5432 }"
 	egress_set allowed_ipv6 "{ $SERVER6 . tcp . 443, 2001:db8:1::/48 . udp . 100-200 }"
@@ -261,6 +263,7 @@ contained() {
 	in_ns gw sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 }
 
+# bats test_tags=host
 @test "containers are held to the lists for everybody where forwarded_from names them" {
 	contained
 	local FROM=box
@@ -284,6 +287,7 @@ contained() {
 	FROM=cl answers "0 tcp 100.64.9.2 443" "0 tcp 2001:db8:9::2 443"
 }
 
+# bats test_tags=host
 @test "what the kernel itself sends has a memory of its own" {
 	ip -n "$LAB-gw" link add tunnel type vxlan id 7 remote "$SERVER4" dstport 443 dev veth-cl 2>/dev/null || skip "the kernel has no vxlan"
 	ip -n "$LAB-gw" addr add 172.31.9.1/24 dev tunnel

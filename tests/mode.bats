@@ -138,6 +138,7 @@ remembers() { in_ns gw nft -j list set inet egress_policy "$1" | jq '[.nftables[
 	in_file audit
 }
 
+# bats test_tags=host
 @test "sessions go on through the switch, those from before the first load, too" {
 	local name
 	serve cl

@@ -31,10 +31,12 @@ malformed() {
 	passed "new$1" 3
 }
 
+# bats test_tags=bookworm
 @test "TCP flags that no client sends are dropped and counted, others are not (IPv4)" { malformed 4; }
 # bats test_tags=host
 @test "TCP flags that no client sends are dropped and counted, others are not (IPv6)" { malformed 6; }
 
+# bats test_tags=trixie
 @test "malformed packets to another port are none of our business" {
 	family 4
 	rules_load
@@ -57,6 +59,7 @@ fragmented() {
 
 # bats test_tags=host
 @test "fragments are judged as the packet that they are parts of (IPv4)" { fragmented 4; }
+# bats test_tags=bookworm
 @test "fragments are judged as the packet that they are parts of (IPv6)" { fragmented 6; }
 
 quic() {
@@ -77,10 +80,12 @@ quic() {
 	run ! in_set "blocklist$S" "$KEY"
 }
 
+# bats test_tags=trixie
 @test "QUIC handshakes over the limit are dropped, established packets and neighbours pass (IPv4)" { quic 4; }
 # bats test_tags=host
 @test "QUIC handshakes over the limit are dropped, established packets and neighbours pass (IPv6)" { quic 6; }
 
+# bats test_tags=bookworm
 @test "the packet mark is as it was behind the rules, in both modes" {
 	family 4
 	in_ns gw nft -f - <<-'RULES'
@@ -110,6 +115,7 @@ quic() {
 	done
 }
 
+# bats test_tags=trixie
 @test "a packet that comes with our mark bit set is judged like any other" {
 	family 4
 	unanswered

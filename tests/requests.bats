@@ -25,6 +25,7 @@ requests() {
 	run ! in_set "regulars$S" "$INNOCENT"
 }
 
+# bats test_tags=bookworm
 @test "a request is counted once, and who makes them becomes a regular (IPv4)" { requests 4; }
 # bats test_tags=host
 @test "a request is counted once, and who makes them becomes a regular (IPv6)" { requests 6; }
@@ -43,12 +44,14 @@ upload() {
 
 # bats test_tags=host
 @test "an upload is one request, not one for each packet (HTTP/1.1)" { upload 1.1 /upload ''; }
+# bats test_tags=trixie
 @test "an upload is one request, not one for each packet (HTTP/2)" { upload 2 /upload ''; }
 # bats test_tags=host
 @test "an upload that nginx does not buffer is never blocked (HTTP/2)" { upload 2 /upload-unbuffered ''; }
 # bats test_tags=host
 @test "an upload throttled to 5 MB/s is never blocked (HTTP/2)" { upload 2 /upload ', "upload_bytes_per_s": 5000000'; }
 
+# bats test_tags=bookworm
 @test "a download by an HTTP/2 client with 64 KB windows is not taken for requests" {
 	requires nghttp
 	family 4
@@ -95,6 +98,7 @@ held() {
 
 # bats test_tags=host
 @test "with on_repeat = keep a saturating client is held to its rate, and never blocked (IPv4)" { held 4; }
+# bats test_tags=trixie
 @test "with on_repeat = keep a saturating client is held to its rate, and never blocked (IPv6)" { held 6; }
 
 promoted() {
@@ -118,6 +122,7 @@ promoted() {
 	run ! in_set "blocklist$S" "$NEIGHBOUR"
 }
 
+# bats test_tags=bookworm
 @test "a source that goes on over its limit is blocked, once, with a line to NFLOG (IPv4)" {
 	requires tcpdump
 	promoted 4
@@ -129,6 +134,7 @@ promoted() {
 	promoted 6
 }
 
+# bats test_tags=trixie
 @test "a full blocklist is said, and the source stays limited" {
 	family 4
 	rules_size blocklist 1
@@ -166,6 +172,7 @@ subnet() {
 	subnet 4 '["198.51.100.11", "198.51.100.12", "198.51.100.13", "198.51.100.14"]' 198.51.100.0
 }
 
+# bats test_tags=bookworm
 @test "a subnet over its limit is throttled and nobody in it is blocked (IPv6)" {
 	subnet 6 '["2001:db8:1:11::1", "2001:db8:1:12::1", "2001:db8:1:13::1", "2001:db8:1:14::1"]' 2001:db8:1::
 }
@@ -187,6 +194,7 @@ partner() {
 	[[ $(set_count "blocklist$S") == 0 ]]
 }
 
+# bats test_tags=trixie
 @test "a partner has larger limits on requests, is held to them, and is never blocked (IPv4)" { partner 4; }
 # bats test_tags=host
 @test "a partner has larger limits on requests, is held to them, and is never blocked (IPv6)" { partner 6; }
@@ -208,6 +216,7 @@ full_meter() {
 	full_meter 4 '["198.51.100.11", "198.51.100.12", "198.51.100.13", "198.51.100.14", "198.51.100.15", "198.51.100.16"]'
 }
 
+# bats test_tags=bookworm
 @test "requests whose meter is full share a budget (IPv6)" {
 	full_meter 6 '["2001:db8:1:11::1", "2001:db8:1:12::1", "2001:db8:1:13::1", "2001:db8:1:14::1", "2001:db8:1:15::1", "2001:db8:1:16::1"]'
 }
