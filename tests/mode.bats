@@ -157,6 +157,55 @@ remembers() { in_ns gw nft -j list set inet egress_policy "$1" | jq '[.nftables[
 	[[ $(reachable) == 'ECONNREFUSED ECONNREFUSED' ]]
 }
 
+dots() { lab_screen | tr -cd . | wc -c; }
+more_dots() { (($(dots) > DOTS + 3)); }
+
+# bats test_tags=host
+@test "who is logged in over SSH switches to enforce from there, and goes on working" {
+	requires sshd ssh ssh-keygen
+	local to
+	ssh-keygen -q -t ed25519 -N '' -f "$LAB_DIR/key"
+	cat >"$LAB_DIR/sshd.conf" <<-CONF
+		HostKey $LAB_DIR/key
+		AuthorizedKeysFile $LAB_DIR/key.pub
+		StrictModes no
+		UsePAM no
+		PermitRootLogin yes
+		PidFile none
+		SetEnv NFTWARD_MODE="$NFTWARD_BUILDDIR/helpers/nftward-mode egress enforce --force --confirm-within 20s --settings $EGRESS"
+	CONF
+	# It wants a folder of its own in /run.
+	lab_start gw unshare --mount bash -euc 'mount -t tmpfs tmpfs /run; mkdir /run/sshd; exec "$0" -D -e -p 22 -f "$1"' \
+		"$(command -v sshd)" "$LAB_DIR/sshd.conf" 2>"$LAB_DIR/sshd.log"
+	for to in 192.0.2.1 2001:db8::1; do
+		lab_wait 10 in_ns cl ssh-keyscan -T 2 "$to" >"$LAB_DIR/known" 2>/dev/null || fail "$(cat "$LAB_DIR/sshd.log")"
+		lab_tmux 100x30 nsenter --net="/run/netns/$LAB-cl" -- ssh -tt -F none -i "$LAB_DIR/key" -o UserKnownHostsFile="$LAB_DIR/known" \
+			-o ServerAliveInterval=1 "root@$to" 'PS1=; exec bash --norc --noprofile'
+		lab_keys 'echo in$((20 + 3))' Enter
+		lab_shows '^in23$' || fail "$to: $(lab_screen; cat "$LAB_DIR/sshd.log")"
+		# The first load of all comes while the host is speaking: to conntrack it is the host that begins.
+		lab_keys 'while sleep 0.05; do echo -n .; done' Enter
+		lab_shows '^\.\.\.'
+		egress_set on_denial enforce
+		egress_load
+		DOTS=$(dots)
+		lab_wait 3 more_dots || fail "$to: it has fallen silent: $(lab_screen)"
+		lab_keys C-c Enter 'echo; echo in$((30 + 4))' Enter
+		lab_shows '^in34$' || fail "$to: $(lab_screen)"
+		mode egress audit >/dev/null
+		lab_keys '$NFTWARD_MODE' Enter
+		lab_shows 'type yes within 20 s' || fail "$to: $(lab_screen)"
+		lab_keys yes Enter
+		lab_shows '^settings +enforce' || fail "$to: $(lab_screen)"
+		lab_keys 'echo still$((40 + 2))' Enter
+		lab_shows '^still42$' || fail "$to: $(lab_screen)"
+		lab_keys 'echo >/dev/tcp/192.0.2.2/9' Enter
+		lab_shows 'Connection refused' || fail "$to: $(lab_screen)"
+		lab_tmux_end
+		in_ns gw nft delete table inet egress_policy
+	done
+}
+
 # bats test_tags=host
 @test "the mode is shown, live and as the next load will set it" {
 	egress_load

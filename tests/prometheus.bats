@@ -300,49 +300,18 @@ play_promote() {
 	aged vitals-promote.json
 }
 
-# policy RULE: inet egress_policy as nftward export reads it, with this rule.
-policy() {
-	in_ns gw nft -f - <<-RULES
-		table inet egress_policy {
-			set denied_by_user {
-				typeof meta skuid
-				flags dynamic
-				size 1024
-				counter
-			}
-		}
-		flush table inet egress_policy
-		table inet egress_policy {
-			chain about {
-				return comment "EGR-000 rules 1"
-			}
-			chain enforce {
-				drop
-			}
-			chain denied_verdict {
-				goto enforce
-			}
-			chain denied {
-				update @denied_by_user { meta skuid }
-				goto denied_verdict
-			}
-			chain output {
-				type filter hook output priority 0; policy accept;
-				$1
-			}
-		}
-	RULES
-}
-
 # datagram USER: a process of the user sends one.
 datagram() { in_ns gw setpriv --reuid="$1" --clear-groups bash -c 'echo >/dev/udp/192.0.2.77/123' || true; }
 
 play_egress() {
 	rules_load
-	policy 'udp dport 9 goto denied'
+	egress_set on_denial enforce
+	egress_set allowed_ipv4 '{ 192.0.2.77 . udp . 123 }'
+	egress_load
 	exporting
 	datagram daemon
-	policy 'udp dport 123 goto denied'
+	egress_set allowed_ipv4 '{ 192.0.2.77 . udp . 124 }'
+	egress_load
 	now_and_then 40 datagram daemon
 }
 
