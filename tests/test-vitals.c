@@ -109,6 +109,22 @@ static void promote_test(void)
 	      "a run of promote is read as it was written");
 }
 
+static void resolve_test(void)
+{
+	struct vitals_resolve written = { .at_ms = NOW_MS,
+					  .names = 7,
+					  .failed = 2,
+					  .skipped = 1,
+					  .elements = 19 },
+			      read;
+
+	vitals_resolve_write(folder, &written);
+	vitals_resolve_read(folder, &read);
+	check(read.known && read.at_ms == NOW_MS && read.names == 7 && read.failed == 2 &&
+		      read.skipped == 1 && read.elements == 19,
+	      "a run of resolve is read as it was written");
+}
+
 static struct vitals_sample sample_of(int64_t at_ms, uint64_t packets)
 {
 	struct vitals_sample sample = { .at_ms = at_ms, .length = 1 };
@@ -161,7 +177,7 @@ static void watch_test(void)
 
 int main(void)
 {
-	static const char *const names[] = { "blocks", "watch", "promote" };
+	static const char *const names[] = { "blocks", "watch", "promote", "resolve" };
 	char path[256];
 
 	if (!mkdtemp(folder))
@@ -171,8 +187,9 @@ int main(void)
 		bad_test(i);
 	hostile_test();
 	promote_test();
+	resolve_test();
 	watch_test();
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		snprintf(path, sizeof(path), "%s/vitals-%s.json", folder, names[i]);
 		unlink(path);
 	}
