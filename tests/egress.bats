@@ -411,7 +411,7 @@ quickly() {
 		echo "deb [trusted=yes] http://$1/ ./" >"$LAB_DIR/sources.list"
 		in_ns gw apt-get -qq -o Dir::Etc::SourceList="$LAB_DIR/sources.list" -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists="$LAB_DIR/apt/lists" \
 			-o Dir::Cache="$LAB_DIR/apt/cache" -o APT::Sandbox::User=root -o APT::Update::Error-Mode=any -o Acquire::Retries=0 -o Acquire::Languages=none \
-			-o Acquire::http::Timeout=20 update
+			-o Acquire::http::Timeout=20 -o Acquire::http::Proxy=DIRECT update
 	}
 	lab_wait 10 update 192.0.2.2 2>/dev/null || fail "$(update 192.0.2.2 2>&1)"
 	update '[2001:db8::2]'
