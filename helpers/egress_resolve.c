@@ -90,7 +90,7 @@ static int table_open(struct resolve *resolve, struct errmsg *reterr)
 		return errmsg_set(reterr, -ENOMEM, "out of memory");
 	err = nft_talk_open(resolve->talk, reterr);
 	if (!err)
-		err = nft_batch_open_named(&resolve->batch, EGRESS_TABLE, reterr);
+		err = nft_batch_open_named(&resolve->batch, EGRESS_TABLE_NAME, reterr);
 	/* No table: told before anybody is asked. */
 	if (!err)
 		err = egress_allowed_read(resolve->talk, &are, reterr);

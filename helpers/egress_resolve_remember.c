@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -135,7 +136,7 @@ static void entry_make(struct resolve_run *run, const struct names_entry *before
 	const char *why = failure(question);
 	size_t kept = 0;
 
-	strcpy(ret->name, question->name);
+	snprintf(ret->name, sizeof(ret->name), "%s", question->name);
 	if (run->offline) {
 		entry_keep(run, before, ret);
 		return;

@@ -213,37 +213,18 @@ static char *file_read(const char *path)
 	return text;
 }
 
-static bool is_local(const struct prefix *address)
-{
-	static const struct prefix loopback = { { 127 }, 8, false };
-	static const struct prefix loopback6 = { { [15] = 1 }, 128, true };
-
-	return prefix_contains(&loopback, address) || prefix_contains(&loopback6, address);
-}
-
-/* Those of a resolver on this host are in the second file. */
+/* What cannot be read names none. */
 static int resolvers_read(struct egress_facts *facts)
 {
-	static const char *const paths[] = { "/etc/resolv.conf",
-					     "/run/systemd/resolve/resolv.conf" };
 	struct protected_list list = { 0 };
-	bool local = true;
-	int err = 0;
 
-	for (size_t i = 0; i < LENGTH(paths) && local && !err; i++) {
-		char *text = file_read(paths[i]);
-
-		if (text)
-			err = protected_add_resolvers(&list, text, strlen(text), &local);
-		free(text);
-	}
+	if (protected_resolvers(&list, NULL) == -ENOMEM)
+		return -ENOMEM;
 	facts->resolvers = calloc(list.length + 1, sizeof(*facts->resolvers));
-	for (size_t i = 0; i < list.length && facts->resolvers; i++) {
-		if (!is_local(&list.entries[i].prefix))
-			facts->resolvers[facts->resolvers_length++] = list.entries[i].prefix;
-	}
+	for (size_t i = 0; i < list.length && facts->resolvers; i++)
+		facts->resolvers[facts->resolvers_length++] = list.entries[i].prefix;
 	protected_free(&list);
-	return err || facts->resolvers ? err : -ENOMEM;
+	return facts->resolvers ? 0 : -ENOMEM;
 }
 
 /* --- where packages come from -------------------------------------------------------------------- */

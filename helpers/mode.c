@@ -4,7 +4,9 @@
 
 #include <string.h>
 
+#include "lib/egress_elements.h"
 #include "lib/ledger.h"
+#include "lib/nft_table.h"
 #include "lib/parse.h"
 #include "lib/xdp_pins.h"
 
@@ -13,7 +15,7 @@
 
 const struct mode_table mode_api_table = {
 	.word = "api",
-	.name = "api_protection",
+	.name = NFT_TABLE_NAME,
 	.chain = "over_verdict",
 	.setting = "on_violation",
 	.file = NFTABLESDIR "/api-protection/settings.nft",
@@ -21,7 +23,7 @@ const struct mode_table mode_api_table = {
 
 const struct mode_table mode_egress_table = {
 	.word = "egress",
-	.name = "egress_policy",
+	.name = EGRESS_TABLE_NAME,
 	.chain = "denied_verdict",
 	.setting = "on_denial",
 	.file = NFTABLESDIR "/egress-policy/settings.nft",

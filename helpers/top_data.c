@@ -287,7 +287,7 @@ static int egress_part(struct top_data *data, struct errmsg *reterr)
 
 	data->notes[TOP_EGRESS].text[0] = '\0';
 	if (!data->guard.egress.inventory.loaded || err == -ENOENT)
-		errmsg_set(&data->notes[TOP_EGRESS], 0, "table inet " EGRESS_DENIED_TABLE " %s",
+		errmsg_set(&data->notes[TOP_EGRESS], 0, "table inet " EGRESS_TABLE_NAME " %s",
 			   err ? "has no sets denied4 and denied6" : "is not loaded");
 	if (err == -ENOENT)
 		err = 0;

@@ -9,13 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nfnetlink.h>
-
-#include "nft_expr.h"
-
-/* A dump during which the table changed is read again. */
-#define DUMP_TRIES 10
 /* Lists that overlap in so many ways are a mistake, or an attack. */
 #define BOXES_MAX 200000
 
@@ -292,101 +285,51 @@ int egress_allowed_disjoin(struct egress_allowed_list *list, struct errmsg *rete
 
 /* --- the kernel's -------------------------------------------------------------------------------------- */
 
-struct dump {
-	struct egress_allowed_list list;
-	enum egress_set set;
-	int err;
-};
-
-static const uint8_t *key_of(const struct nlattr *element, uint16_t type, size_t bytes)
+static int set_read(struct nft_talk *talk, enum egress_set set, struct egress_allowed_list *list,
+		    struct errmsg *reterr)
 {
-	const struct nlattr *key = nft_attribute(element, type);
-	const struct nlattr *value = key ? nft_attribute(key, NFTA_DATA_VALUE) : NULL;
+	struct egress_elements elements;
+	int err = egress_elements_read(talk, sets[set].name, &elements, reterr);
 
-	return value && mnl_attr_get_payload_len(value) == bytes ? mnl_attr_get_payload(value) :
-								   NULL;
-}
+	if (err)
+		return err;
+	if (elements.length && elements.key_bytes != sets[set].key_bytes)
+		err = errmsg_set(reterr, -ENOENT,
+				 "set %s of table inet " EGRESS_TABLE_NAME " is of another release",
+				 sets[set].name);
+	for (size_t i = 0; i < elements.length && !err; i++) {
+		struct egress_allowed entry = { .set = set,
+						.left_ms = elements.entries[i].left_ms };
 
-static void element_take(struct dump *dump, const struct nlattr *element)
-{
-	const size_t bytes = sets[dump->set].key_bytes;
-	const uint8_t *first = key_of(element, NFTA_SET_ELEM_KEY, bytes);
-	const uint8_t *last = key_of(element, NFTA_SET_ELEM_KEY_END, bytes);
-	struct egress_allowed entry = { .set = dump->set, .left_ms = EGRESS_FOREVER };
-
-	if (!first || dump->err)
-		return;
-	key_parse(&entry, last ? last : first, true);
-	key_parse(&entry, first, false);
-	if (nft_attribute(element, NFTA_SET_ELEM_EXPIRATION))
-		entry.left_ms = nft_attribute_number(element, NFTA_SET_ELEM_EXPIRATION);
-	dump->err = egress_allowed_append(&dump->list, &entry);
-}
-
-static int message(const struct nlmsghdr *header, void *data)
-{
-	struct nlattr *attribute, *element;
-
-	mnl_attr_for_each(attribute, header, sizeof(struct nfgenmsg))
-	{
-		if (mnl_attr_get_type(attribute) != NFTA_SET_ELEM_LIST_ELEMENTS)
-			continue;
-		mnl_attr_for_each_nested(element, attribute) element_take(data, element);
+		key_parse(&entry, elements.entries[i].last, true);
+		key_parse(&entry, elements.entries[i].first, false);
+		if (egress_allowed_append(list, &entry))
+			err = errmsg_set(reterr, -ENOMEM, "out of memory");
 	}
-	return MNL_CB_OK;
-}
-
-static int set_read(struct nft_talk *talk, struct dump *dump)
-{
-	const size_t before = dump->list.length;
-	int err = -EINTR;
-
-	for (int i = 0; i < DUMP_TRIES && err == -EINTR; i++) {
-		struct nlmsghdr *header = nft_talk_request(talk, NFT_MSG_GETSETELEM, NLM_F_DUMP);
-
-		dump->list.length = before;
-		mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_TABLE, EGRESS_TABLE);
-		mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_SET, sets[dump->set].name);
-		err = nft_talk_ask(talk, header, message, dump);
-	}
-	return err ? err : dump->err;
+	egress_elements_free(&elements);
+	return err;
 }
 
 /*
  * egress_allowed_read - all that is in the six sets, in the order of their keys.
  *
- * ret: freed with egress_allowed_free. Errors: -ENOENT no such table or set; -EPERM; -ENOMEM; -EAGAIN they change too fast.
+ * ret: freed with egress_allowed_free. Errors: those of egress_elements_read.
  */
 int egress_allowed_read(struct nft_talk *talk, struct egress_allowed_list *ret,
 			struct errmsg *reterr)
 {
-	struct dump dump = { 0 };
+	struct egress_allowed_list list = { 0 };
 	int err = 0;
 
-	for (int i = 0; i < EGRESS_SETS && !err; i++) {
-		dump.set = (enum egress_set)i;
-		err = set_read(talk, &dump);
+	for (int i = 0; i < EGRESS_SETS && !err; i++)
+		err = set_read(talk, (enum egress_set)i, &list, reterr);
+	if (err) {
+		egress_allowed_free(&list);
+		return err;
 	}
-	if (!err) {
-		egress_allowed_sort(&dump.list);
-		*ret = dump.list;
-		return 0;
-	}
-	egress_allowed_free(&dump.list);
-	if (err == -EPERM)
-		return errmsg_set(reterr, err,
-				  "cannot read table inet " EGRESS_TABLE
-				  ": needs root or CAP_NET_ADMIN");
-	if (err == -ENOENT)
-		return errmsg_set(reterr, err,
-				  "table inet " EGRESS_TABLE
-				  " is not loaded, or of another release: load egress-policy.nft");
-	if (err == -EINTR)
-		return errmsg_set(reterr, -EAGAIN,
-				  "table inet " EGRESS_TABLE
-				  " changes too fast to be read; try again");
-	return errmsg_set(reterr, err, "cannot read table inet " EGRESS_TABLE ": %s",
-			  strerror(-err));
+	egress_allowed_sort(&list);
+	*ret = list;
+	return 0;
 }
 
 /* --- changes ------------------------------------------------------------------------------------------- */

@@ -7,11 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "egress_elements.h"
 #include "errmsg.h"
 #include "nft_batch.h"
 #include "nft_talk.h"
-
-#define EGRESS_TABLE "egress_policy"
 
 enum egress_set {
 	EGRESS_SET_ALL4, /* allowed_by_name4 */
@@ -31,7 +30,6 @@ struct egress_range {
 };
 enum { EGRESS_ADDRESS, EGRESS_PROTOCOL, EGRESS_PORT, EGRESS_PARTS };
 
-#define EGRESS_FOREVER UINT64_MAX
 struct egress_allowed {
 	enum egress_set set;
 	uint64_t who; /* user or cgroup; 0 in the sets for everybody */

@@ -11,7 +11,6 @@
 #include "errmsg.h"
 #include "nft_talk.h"
 
-#define EGRESS_DENIED_TABLE EGRESS_TABLE_NAME
 
 /* What has no user: the kernel's own connections, and forwarded ones. */
 #define EGRESS_NO_UID UINT32_MAX

@@ -13,12 +13,12 @@
 
 /* Two IPv6 addresses, a protocol and a port: each part begins at a multiple of four bytes. */
 #define EGRESS_KEY_MAX 40
-#define EGRESS_ELEMENT_FOREVER UINT64_MAX
+#define EGRESS_FOREVER UINT64_MAX
 
 struct egress_element {
 	uint8_t first[EGRESS_KEY_MAX];
 	uint8_t last[EGRESS_KEY_MAX]; /* as first, where it is no range */
-	uint64_t left_ms; /* EGRESS_ELEMENT_FOREVER without a timeout */
+	uint64_t left_ms; /* EGRESS_FOREVER without a timeout */
 	uint64_t timeout_ms; /* its own or the set's; 0 without one */
 	uint64_t packets;
 	uint64_t bytes;

@@ -68,7 +68,7 @@ static int who_parse(struct reader *reader, const char *word, struct egress_name
 	}
 	if (strlen(name) >= sizeof(ret->user))
 		return wrong(reader, QUOTE " is too long", word);
-	strcpy(ret->user, name);
+	snprintf(ret->user, sizeof(ret->user), "%s", name);
 	return 0;
 }
 

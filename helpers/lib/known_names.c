@@ -320,12 +320,12 @@ void known_names_line(struct known_names *names, struct known_names_chain *chain
 	if (!strcmp(value, "<CNAME>")) {
 		if (!*chain->asked || *chain->end) {
 			*chain = (struct known_names_chain){ 0 };
-			strcpy(chain->asked, name);
+			snprintf(chain->asked, sizeof(chain->asked), "%s", name);
 		}
 		return;
 	}
 	if (*chain->asked && !*chain->end)
-		strcpy(chain->end, name);
+		snprintf(chain->end, sizeof(chain->end), "%s", name);
 	if (strcmp(chain->end, name))
 		*chain = (struct known_names_chain){ 0 };
 	if (!address_put(names, value, *chain->asked ? chain->asked : name, FROM_DNSMASQ))

@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -44,7 +45,7 @@ static bool entry_parse(json_t *object, struct names_entry *ret)
 	if (json_unpack(object, "{s:s, s:o}", "name", &name, "addresses", &addresses) ||
 	    !json_is_array(addresses) || strlen(name) >= sizeof(ret->name))
 		return false;
-	strcpy(ret->name, name);
+	snprintf(ret->name, sizeof(ret->name), "%s", name);
 	ret->failed_since_s = json_integer_value(json_object_get(object, "failed_since"));
 	json_array_foreach(addresses, i, address) {
 		if (ret->length == NAMES_KEPT_MAX ||

@@ -24,6 +24,9 @@
 #define RECEIVE_BYTES 65536
 /* A dump during which an address or a route changed is read again. */
 #define DUMP_TRIES 10
+#define RESOLV_CONF "/etc/resolv.conf"
+/* Of systemd-resolved, which the first names where it runs. */
+#define RESOLV_CONF_UPLINK "/run/systemd/resolve/resolv.conf"
 /* glibc reads three resolvers, others more; and what is longer than this is no resolv.conf. */
 #define RESOLVERS_MAX 64
 #define RESOLV_CONF_BYTES 65536
@@ -606,12 +609,54 @@ static int own_networks(struct protected_list *list)
 	return err ? err : protected_add(list, &loopback6, PROTECTED_OWN);
 }
 
+/* The second file is asked where the first names a resolver on this host. */
+static int resolvers_both(struct protected_list *list, const char *path, const char *uplink,
+			  struct errmsg *reterr)
+{
+	bool local;
+	int err = resolvers_read(list, path, &local);
+
+	if (err || !local)
+		return err ? errmsg_set(reterr, err, "cannot read %s: %s", path, strerror(-err)) :
+			     0;
+	err = resolvers_read(list, uplink, &local);
+	return err ? errmsg_set(reterr, err, "cannot read %s: %s", uplink, strerror(-err)) : 0;
+}
+
+/*
+ * protected_resolvers - whom this host asks for names: those of resolv.conf(5) that are not on this host, and behind one that is those
+ * of systemd-resolved. Each once.
+ *
+ * ret: freed with protected_free. Errors: -ENOMEM, or why a file cannot be read.
+ */
+int protected_resolvers(struct protected_list *ret, struct errmsg *reterr)
+{
+	struct protected_list list = { 0 };
+	size_t kept = 0;
+	int err = resolvers_both(&list, RESOLV_CONF, RESOLV_CONF_UPLINK, reterr);
+
+	if (err) {
+		protected_free(&list);
+		return err;
+	}
+	protected_sort(&list);
+	for (size_t i = 0; i < list.length; i++) {
+		const struct protected_entry *entry = &list.entries[i];
+
+		if (!is_local(&entry->prefix) &&
+		    (!kept || prefix_compare(&list.entries[kept - 1].prefix, &entry->prefix)))
+			list.entries[kept++] = *entry;
+	}
+	list.length = kept;
+	*ret = list;
+	return 0;
+}
+
 /* protected_read_from - protected_read() with other files. */
 int protected_read_from(struct protected_list *ret, const struct protected_sources *sources,
 			struct nft_table *table, struct errmsg *reterr)
 {
 	struct protected_list list = { 0 };
-	bool local = false;
 	int err;
 
 	err = own_networks(&list);
@@ -621,18 +666,9 @@ int protected_read_from(struct protected_list *ret, const struct protected_sourc
 		errmsg_set(reterr, err, "out of memory");
 		goto out;
 	}
-	err = resolvers_read(&list, sources->resolv_conf, &local);
-	if (err) {
-		errmsg_set(reterr, err, "cannot read %s: %s", sources->resolv_conf, strerror(-err));
+	err = resolvers_both(&list, sources->resolv_conf, sources->resolv_conf_uplink, reterr);
+	if (err)
 		goto out;
-	}
-	if (local)
-		err = resolvers_read(&list, sources->resolv_conf_uplink, &local);
-	if (err) {
-		errmsg_set(reterr, err, "cannot read %s: %s", sources->resolv_conf_uplink,
-			   strerror(-err));
-		goto out;
-	}
 	err = kernel_read(&list, reterr);
 	if (!err)
 		err = table_read(&list, table, reterr);
@@ -659,8 +695,8 @@ out:
 int protected_read(struct protected_list *ret, struct nft_table *table, struct errmsg *reterr)
 {
 	static const struct protected_sources sources = {
-		.resolv_conf = "/etc/resolv.conf",
-		.resolv_conf_uplink = "/run/systemd/resolve/resolv.conf",
+		.resolv_conf = RESOLV_CONF,
+		.resolv_conf_uplink = RESOLV_CONF_UPLINK,
 		.proc = "/proc",
 	};
 

@@ -45,6 +45,7 @@ struct protected_sources {
 int protected_read(struct protected_list *ret, struct nft_table *table, struct errmsg *reterr);
 int protected_read_from(struct protected_list *ret, const struct protected_sources *sources,
 			struct nft_table *table, struct errmsg *reterr);
+int protected_resolvers(struct protected_list *ret, struct errmsg *reterr);
 void protected_free(struct protected_list *list);
 
 /* --- ask */
