@@ -184,7 +184,7 @@ more_dots() { (($(dots) > DOTS + 3)); }
 		lab_keys 'echo in$((20 + 3))' Enter
 		lab_shows '^in23$' || fail "$to: $(lab_screen; cat "$LAB_DIR/sshd.log")"
 		# The first load of all comes while the host is speaking: to conntrack it is the host that begins.
-		lab_keys 'while sleep 0.05; do echo -n .; done' Enter
+		lab_keys 'while read -rt 0.05 <> <(:) || true; do echo -n .; done' Enter
 		lab_shows '^\.\.\.'
 		egress_set on_denial enforce
 		egress_load

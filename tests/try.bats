@@ -26,6 +26,7 @@ teardown() { rm -rf "$OUT"; }
 	"$NFTWARD_SRCDIR/scripts/try" --only slowloris,slowloris6 --seconds 5 --json "$OUT/t.json" >"$OUT/table"
 	[[ $(jq '[.[] | select(.protection == "with") | .customers.success] | min' "$OUT/t.json") == 1 ]] || fail "$(cat "$OUT/table")"
 	[[ $(jq '[.[] | select(.protection == "with") | .attack.held] | max' "$OUT/t.json") -le 400 ]] || fail "$(cat "$OUT/table")"
+	[[ $(jq '[.[] | select(.protection == "without") | .customers.success] | max < 0.95' "$OUT/t.json") == true ]] || fail "$(cat "$OUT/table")"
 	# nginx has 768 here, also for the customers who came before.
 	[[ $(jq '[.[] | select(.protection == "without") | .attack.held] | min' "$OUT/t.json") -ge 650 ]] || fail "$(cat "$OUT/table")"
 }

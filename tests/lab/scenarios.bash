@@ -46,6 +46,8 @@ customers() {
 		(to6 + {name: "browsers6", sources: v6("2001:db8:2"; 10; 4), http: "2", parallel: 30, rate: 0.5, ramp_ms: 500}),
 		(to4 + {name: "api clients", sources: v4("203.0.113"; 30; 20), rate: 5, ramp_ms: 500}),
 		(to6 + {name: "api clients6", sources: v6("2001:db8:2"; 30; 10), rate: 5, ramp_ms: 500}),
+		(to4 + {name: "visitors", sources: v4("203.0.113"; 60; 20), rate: 5, fresh: true, ramp_ms: 500}),
+		(to6 + {name: "visitors6", sources: v6("2001:db8:2"; 60; 10), rate: 5, fresh: true, ramp_ms: 500}),
 		(to4 + {name: "office of 15", sources: ["203.0.113.100"], clients: 15, http: "2", rate: 2, ramp_ms: 500}),
 		(to4 + {name: "partner of 150", sources: [$partner], clients: 150, rate: 1, ramp_ms: 1000}),
 		(to4 + {name: "upload of 50 MB", sources: ["203.0.113.200"], method: "POST", path: "/upload", http: "2",
