@@ -11,7 +11,6 @@
 #include "errmsg.h"
 #include "nft_talk.h"
 
-
 /* What has no user: the kernel's own connections, and forwarded ones. */
 #define EGRESS_NO_UID UINT32_MAX
 

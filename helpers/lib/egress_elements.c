@@ -66,8 +66,7 @@ static bool element_parse(struct egress_element *ret, const struct nlattr *nest,
 {
 	size_t last_bytes;
 
-	*ret = (struct egress_element){ .left_ms = EGRESS_FOREVER,
-					.timeout_ms = set_timeout_ms };
+	*ret = (struct egress_element){ .left_ms = EGRESS_FOREVER, .timeout_ms = set_timeout_ms };
 	if (!key_take(nest, NFTA_SET_ELEM_KEY, ret->first, ret_bytes))
 		return false;
 	if (!key_take(nest, NFTA_SET_ELEM_KEY_END, ret->last, &last_bytes))
