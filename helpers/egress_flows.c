@@ -5,7 +5,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,13 +14,12 @@
 #include "lib/blocked_sets.h"
 #include "lib/clock.h"
 #include "lib/nft_table.h"
-#include "lib/text.h"
+#include "lib/user_name.h"
 #include "lib/xdp_pins.h"
 
 #define CHANGED_SET "policy_changed"
 /* The kernel counts time in ticks: what begins within one is at the same time. */
 #define TICK_MS 1000
-#define USER_NAME_MAX 64
 
 /* --- flows --------------------------------------------------------------------------------------- */
 
@@ -214,11 +212,10 @@ static int names_read(struct egress_flows *flows, const struct options *options,
 static int users_read(struct egress_flows *flows, struct errmsg *reterr)
 {
 	const struct egress_flow_list *list = &flows->of[EGRESS_USERS];
-	char clean[USER_NAME_MAX];
+	char name[USER_NAME_MAX];
 
 	for (size_t i = 0; i < list->length; i++) {
 		const uint32_t uid = list->entries[i].what.uid;
-		const struct passwd *entry;
 		struct egress_user *users;
 
 		if (flows->users_length && flows->users[flows->users_length - 1].uid == uid)
@@ -229,11 +226,9 @@ static int users_read(struct egress_flows *flows, struct errmsg *reterr)
 		flows->users = users;
 		users += flows->users_length++;
 		*users = (struct egress_user){ .uid = uid };
-		entry = getpwuid(uid);
-		text_clean(clean, sizeof(clean), entry ? entry->pw_name : NULL);
-		if (!*clean)
+		if (!user_name(name, sizeof(name), uid))
 			continue;
-		users->name = strdup(clean);
+		users->name = strdup(name);
 		if (!users->name)
 			return errmsg_set(reterr, -ENOMEM, "out of memory");
 	}

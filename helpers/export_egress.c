@@ -3,10 +3,13 @@
 #include "export.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "lib/user_name.h"
 
 /* --- denials, by user ---------------------------------------------------------------------------- */
 
@@ -29,21 +32,15 @@ static bool is_chosen(const struct export_users *users, uint32_t uid)
 	return false;
 }
 
-/* The name, or the number where the name could be taken for another's. */
+/* The name, or the number where the name could be taken for another's: so could be what was cleaned or cut. */
 static void user_print(char *ret, size_t size, uint32_t uid)
 {
-	const struct passwd *user = getpwuid(uid);
-	const struct passwd *back;
-	bool fits = user && !isdigit((unsigned char)*user->pw_name) &&
-		    strcmp(user->pw_name, OTHERS) != 0 &&
-		    (size_t)snprintf(ret, size, "%s", user->pw_name) < size;
+	const struct passwd *back = NULL;
 
-	if (fits) {
+	if (user_name(ret, size, uid) && !isdigit((unsigned char)*ret) && strcmp(ret, OTHERS) != 0)
 		back = getpwnam(ret);
-		fits = back && back->pw_uid == uid;
-	}
-	if (!fits)
-		snprintf(ret, size, "%lu", (unsigned long)uid);
+	if (!back || back->pw_uid != uid)
+		snprintf(ret, size, "%" PRIu32, uid);
 }
 
 static void choose(struct export_users *users, uint32_t uid)
@@ -71,7 +68,7 @@ static void users_put(struct exposition *exposition, const struct guard *guard,
 		      struct export_users *users)
 {
 	uint64_t others = 0;
-	char name[64];
+	char name[USER_NAME_MAX];
 
 	/* A sum of 0 for what could not be read would be a step backwards. */
 	if (!guard->users)

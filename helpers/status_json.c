@@ -3,7 +3,6 @@
 #include "status.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -11,6 +10,7 @@
 #include <jansson.h>
 
 #include "lib/text.h"
+#include "lib/user_name.h"
 
 static json_t *number(uint64_t value)
 {
@@ -244,12 +244,13 @@ static json_t *egress_json(const struct guard *guard)
 
 	for (size_t i = 0; i < guard->users_length; i++) {
 		const struct guard_egress_user *user = &guard->users[i];
-		const struct passwd *entry = getpwuid(user->uid);
+		char name[USER_NAME_MAX];
+		const bool known = user_name(name, sizeof(name), user->uid);
 
 		json_array_append_new(array,
 				      json_pack("{s:o, s:o, s:o}", "uid", number(user->uid), "user",
-						entry ? words(entry->pw_name) : json_null(),
-						"packets", number(user->packets)));
+						known ? json_string(name) : json_null(), "packets",
+						number(user->packets)));
 	}
 	return json_pack("{s:b, s:s, s:o, s:o}", "loaded", guard->egress.inventory.loaded, "mode",
 			 guard_force_names[guard->egress.force], "why",

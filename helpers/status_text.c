@@ -4,13 +4,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "lib/text.h"
+#include "lib/user_name.h"
 
 #define COLUMNS 80
 /* One less than a terminal has: the prompt takes one. */
@@ -342,16 +342,6 @@ static void promote_print(FILE *to, const struct status *status)
 		 "read the logs %s ago: %" PRIu64 " lines, blocked %" PRIu64 "%s", age,
 		 promote->lines, promote->blocked, promote->failed ? ", failed" : "");
 	wrap(to, "promote", INDENT, text);
-}
-
-static void user_name(char *ret, size_t size, uint32_t uid)
-{
-	const struct passwd *user = getpwuid(uid);
-
-	if (user)
-		snprintf(ret, size, "%s", user->pw_name);
-	else
-		snprintf(ret, size, "%" PRIu32, uid);
 }
 
 static void egress_print(FILE *to, const struct status *status)

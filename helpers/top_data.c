@@ -5,13 +5,12 @@
 #include "top_data.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/clock.h"
-#include "lib/text.h"
+#include "lib/user_name.h"
 #include "top_parts.h"
 
 /* --- open ----------------------------------------------------------------------------------------- */
@@ -236,15 +235,6 @@ static int guard_part(struct top_data *data, struct errmsg *reterr)
 
 /* --- egress ----------------------------------------------------------------------------------------- */
 
-static void user_name(uint32_t uid, char *ret, size_t size)
-{
-	const struct passwd *entry = getpwuid(uid);
-	char name[64];
-
-	snprintf(name, sizeof(name), "%u", uid);
-	text_clean(ret, size, entry ? entry->pw_name : name);
-}
-
 /* Both lists are in one order. */
 static int denials_make(struct top_data *data, const struct egress_denied_list *list,
 			uint64_t passed_ms)
@@ -269,7 +259,7 @@ static int denials_make(struct top_data *data, const struct egress_denied_list *
 		if (i && denials[i - 1].what.uid == what->uid)
 			memcpy(denials[i].user, denials[i - 1].user, sizeof(denials[i].user));
 		else
-			user_name(what->uid, denials[i].user, sizeof(denials[i].user));
+			user_name(denials[i].user, sizeof(denials[i].user), what->uid);
 	}
 	free(data->denials);
 	data->denials = denials;

@@ -211,7 +211,8 @@ says() {
 
 # bats test_tags=host
 @test "users who were denied to connect out, twenty by name and the rest in one, and no name is taken for another's" {
-	local i
+	local i options
+	mapfile -t options < <(options)
 	in_ns gw nft -f - <<-'RULES'
 		table inet egress_policy {
 			set denied_by_user { typeof meta skuid; flags dynamic; counter; size 64; }
@@ -238,6 +239,11 @@ says() {
 	metrics >"$LAB_DIR/metrics"
 	is "$LAB_DIR/metrics" 'nftables_egress_denied_packets_total{user="nobody"}' - 'nftables_egress_denied_packets_total{user="30020"}' 30020 \
 		'nftables_egress_denied_packets_total{user="other"}' $((3 + 30021 + 30022 + 30023 + 30024))
+	# What is left of a hostile name is another's.
+	printf 'e\033[1m:x:30001:30001::/:/bin/sh\ne?[1m:x:30002:30002::/:/bin/sh\n' >"$LAB_DIR/passwd"
+	with_users "$LAB_DIR/passwd" "$EXPORT" "${options[@]}" >"$LAB_DIR/metrics"
+	is "$LAB_DIR/metrics" 'nftables_egress_denied_packets_total{user="30001"}' 30001 \
+		'nftables_egress_denied_packets_total{user="e?[1m"}' 30002
 }
 
 # bats test_tags=host

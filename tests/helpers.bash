@@ -93,6 +93,10 @@ packets() {
 	in_ns cl "$NFTWARD_BUILDDIR/tests/lab/packets" --device veth-gw --mac "$LAB_GW_MAC" --to "$GW" "$@" >/dev/null
 }
 
+# with_users FILE COMMAND...: on the gateway, with the file in place of /etc/passwd.
+# shellcheck disable=SC2016 # the other shell expands it
+with_users() { in_ns gw unshare -m bash -c 'mount --bind "$0" /etc/passwd && exec "$@"' "$@"; }
+
 # crowd 'JSON of one group' [SECONDS]: plays it from the client's side; what it saw is in $CROWD.
 crowd() {
 	jq -n --argjson group "$1" --argjson seconds "${2:-2}" --arg ca "$LAB_DIR/ca.pem" --arg gw "$GW" \

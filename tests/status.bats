@@ -315,6 +315,7 @@ overflowing() { (($(counter seen_overflow) > 0)); }
 # bats test_tags=host
 @test "who was denied to connect is named, once inet egress_policy is loaded" {
 	requires setpriv
+	local options
 	rules_load
 	in_ns gw nft -f - <<-'RULES'
 		table inet egress_policy {
@@ -346,6 +347,13 @@ overflowing() { (($(counter seen_overflow) > 0)); }
 	json 0
 	[[ $(says '.egress | [.mode, .denied[0]]') == '["enforce",{"uid":65534,"user":"nobody","packets":3}]' ]] || fail "$(says .egress)"
 	[[ " $(gaps) " != *' egress '* ]] || fail "$(gaps)"
+	# A name is neither an order to the terminal nor half a letter.
+	printf 'e\033[1m%033d\303\274x:x:65534:65534::/:/bin/sh\n' 0 >"$LAB_DIR/passwd"
+	mapfile -t options < <(status_options)
+	run with_users "$LAB_DIR/passwd" "$NFTWARD_BUILDDIR/helpers/nftward-status" "${options[@]}"
+	[[ $output == *' e?[1m000'*'000... was denied 3'* && $output != *$'\e'* ]] || fail "$output"
+	with_users "$LAB_DIR/passwd" "$NFTWARD_BUILDDIR/helpers/nftward-status" "${options[@]}" --json >"$LAB_DIR/json"
+	[[ $(says '.egress.denied[0].user') == e\?\[1m000*0üx ]] || fail "$(says .egress)"
 }
 
 # --- on a terminal -----------------------------------------------------------------------------------------
