@@ -329,27 +329,6 @@ void egress_user_print(char *ret, size_t size, const struct egress_flows *flows,
 		snprintf(ret, size, "user %" PRIu32, uid);
 }
 
-void egress_protocol(char *ret, size_t size, uint8_t protocol)
-{
-	static const struct {
-		uint8_t protocol;
-		const char *name;
-	} names[] = {
-		{ IPPROTO_ICMP, "icmp" },	 { IPPROTO_TCP, "tcp" },
-		{ IPPROTO_UDP, "udp" },		 { IPPROTO_DCCP, "dccp" },
-		{ IPPROTO_ICMPV6, "ipv6-icmp" }, { IPPROTO_SCTP, "sctp" },
-		{ IPPROTO_UDPLITE, "udplite" },
-	};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-		if (names[i].protocol == protocol) {
-			snprintf(ret, size, "%s", names[i].name);
-			return;
-		}
-	}
-	snprintf(ret, size, "%u", protocol);
-}
-
 /* egress_time - in the time zone of this host; "-" where it is not known. */
 void egress_time(char *ret, size_t size, int64_t time_ms)
 {

@@ -63,8 +63,6 @@ const struct known_name *egress_flow_names(const struct egress_flows *flows,
 void egress_address(char *ret, size_t size, bool ipv6, const uint8_t address[16]);
 const char *egress_user_name(const struct egress_flows *flows, uint32_t uid);
 void egress_user_print(char *ret, size_t size, const struct egress_flows *flows, uint32_t uid);
-/* "tcp", "ipv6-icmp", or a number: as nft reads it. */
-void egress_protocol(char *ret, size_t size, uint8_t protocol);
 void egress_time(char *ret, size_t size, int64_t time_ms);
 
 #endif

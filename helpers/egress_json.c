@@ -68,7 +68,7 @@ void egress_json_port(json_t *object, uint8_t protocol, uint16_t port)
 {
 	char name[16];
 
-	egress_protocol(name, sizeof(name), protocol);
+	egress_denied_protocol(name, sizeof(name), protocol);
 	json_object_set_new(object, "protocol", json_string(name));
 	json_object_set_new(object, "port", port ? egress_json_number(port) : json_null());
 }

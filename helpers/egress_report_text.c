@@ -64,7 +64,7 @@ static void port_print(char *ret, size_t size, const struct egress_denied *what)
 {
 	char protocol[16];
 
-	egress_protocol(protocol, sizeof(protocol), what->protocol);
+	egress_denied_protocol(protocol, sizeof(protocol), what->protocol);
 	if (what->port)
 		snprintf(ret, size, "%s %u", protocol, what->port);
 	else

@@ -113,7 +113,7 @@ static void element_print(char *ret, size_t size, const struct egress_suggestion
 		snprintf(ret, size, "%s", address);
 		return;
 	}
-	egress_protocol(protocol, sizeof(protocol), one->protocol);
+	egress_denied_protocol(protocol, sizeof(protocol), one->protocol);
 	if (one->list == EGRESS_ONE_USER)
 		snprintf(user, sizeof(user), "%" PRIu32 " . ", one->uid);
 	snprintf(ret, size, "%s%s . %s . %u", user, address, protocol, one->port);

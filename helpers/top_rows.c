@@ -54,8 +54,8 @@ const struct top_pane_about top_panes[TOP_PANES] = {
 		.title = "egress",
 		.columns = {
 			{ .title = "user", .least = 14, .most = 32 },
-			{ .title = "destination", .least = 28, .most = 39 },
-			{ .title = "proto", .least = 6, .most = 6 },
+			{ .title = "destination", .least = 25, .most = 39 },
+			{ .title = "proto", .least = 9, .most = 9 },
 			{ .title = "port", .least = 5, .most = 5, .right = true },
 			{ .title = "rate/s", .least = 9, .most = 9, .right = true },
 			{ .title = "total", .least = 11, .most = 14, .right = true },
@@ -215,11 +215,7 @@ static void denial_cell(const struct top_denial *denial, size_t column, char *re
 		inet_ntop(what->ipv6 ? AF_INET6 : AF_INET, what->address, ret, TOP_CELL_MAX);
 		break;
 	case 2:
-		if (what->protocol == IPPROTO_TCP || what->protocol == IPPROTO_UDP)
-			snprintf(ret, TOP_CELL_MAX, "%s",
-				 what->protocol == IPPROTO_TCP ? "tcp" : "udp");
-		else
-			snprintf(ret, TOP_CELL_MAX, "%u", what->protocol);
+		egress_denied_protocol(ret, TOP_CELL_MAX, what->protocol);
 		break;
 	case 3:
 		snprintf(ret, TOP_CELL_MAX, "%u", what->port);

@@ -180,14 +180,17 @@ refused() {
 		}
 	RULES
 	in_ns gw nft add element inet egress_policy denied4 '{ 4242 . 192.0.2.9 . tcp . 25 }'
+	in_ns gw nft add element inet egress_policy denied6 '{ 4242 . 2001:db8::9 . ipv6-icmp . 0 }'
 	lab_start gw setpriv --reuid 65534 --clear-groups bash -c 'exec 2>/dev/null
 		while read -rt 0.05 <> <(:) || true; do
 			echo x >/dev/udp/192.0.2.2/53; echo x >/dev/tcp/2001:db8::2/8443; done'
 	top 80x24
 	shown "^[> ] $(getent passwd 65534 | cut -d: -f1) +192\.0\.2\.2 +udp +53 +[1-9][0-9.]* +[1-9][0-9]*\$"
 	shown "^[> ] $(getent passwd 65534 | cut -d: -f1) +2001:db8::2 +tcp +8443 +[1-9][0-9.]* +[1-9][0-9]*\$"
+	lab_keys 4
 	shown '^[> ] 4242 +192\.0\.2\.9 +tcp +25 +0 +0$'
-	lab_keys 4 / 8443 Enter
+	shown '^[> ] 4242 +2001:db8::9 +ipv6-icmp +0 +0 +0$'
+	lab_keys / 8443 Enter
 	shown '^4 egress  1, '
 	lab_keys b
 	told '^choose an address first, in pane 2 or 3$'

@@ -5,8 +5,11 @@
 #include "egress_denied.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <netinet/in.h>
 
 const char *const egress_denied_sets[EGRESS_DENIED_SETS][2] = {
 	[EGRESS_DENIED] = { "denied4", "denied6" },
@@ -155,4 +158,28 @@ int egress_denied_read_set(struct nft_talk *talk, enum egress_denied_set set,
 int egress_denied_read(struct nft_talk *talk, struct egress_denied_list *ret, struct errmsg *reterr)
 {
 	return egress_denied_read_set(talk, EGRESS_DENIED, ret, reterr);
+}
+
+/* --- words --------------------------------------------------------------------------------------- */
+
+/* egress_denied_protocol - "tcp", "ipv6-icmp", or a number: as nft reads it. */
+void egress_denied_protocol(char *ret, size_t size, uint8_t protocol)
+{
+	static const struct {
+		uint8_t protocol;
+		const char *name;
+	} names[] = {
+		{ IPPROTO_ICMP, "icmp" },	 { IPPROTO_TCP, "tcp" },
+		{ IPPROTO_UDP, "udp" },		 { IPPROTO_DCCP, "dccp" },
+		{ IPPROTO_ICMPV6, "ipv6-icmp" }, { IPPROTO_SCTP, "sctp" },
+		{ IPPROTO_UDPLITE, "udplite" },
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		if (names[i].protocol == protocol) {
+			snprintf(ret, size, "%s", names[i].name);
+			return;
+		}
+	}
+	snprintf(ret, size, "%u", protocol);
 }

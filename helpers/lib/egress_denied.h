@@ -50,4 +50,6 @@ int egress_denied_read_set(struct nft_talk *talk, enum egress_denied_set set,
 void egress_denied_free(struct egress_denied_list *list);
 int egress_denied_order(const void *left, const void *right);
 
+void egress_denied_protocol(char *ret, size_t size, uint8_t protocol);
+
 #endif
