@@ -3,48 +3,10 @@
 #include "mode.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lib/xdp_attached.h"
 #include "lib/xdp_mirror.h"
-#include "lib/xdp_pins.h"
-
-/* As nftward xdp sync does. */
-static int copy(const char *folder, struct errmsg *reterr)
-{
-	struct xdp_pins pins = { .lock_fd = -1 };
-	struct xdp_difference changed;
-	struct xdp_attached *list = NULL;
-	struct xdp_mirror mirror = { 0 };
-	struct nft_table *table = NULL;
-	struct xdp_maps maps = { 0 };
-	size_t length = 0;
-	int err;
-
-	for (int i = 0; i < XDP_MAPS; i++)
-		maps.fd[i] = -1;
-	err = nft_table_open(&table, reterr);
-	if (!err)
-		err = xdp_pins_open(&pins, folder, reterr);
-	if (!err)
-		err = xdp_pins_lock(&pins, reterr);
-	if (!err)
-		err = xdp_attached_list(&pins, &list, &length, reterr);
-	if (!err)
-		err = xdp_attached_maps(&pins, list, length, &maps, reterr);
-	if (!err)
-		err = xdp_mirror_read(table, &mirror, reterr);
-	if (!err)
-		err = xdp_mirror_write(&mirror, &maps, &changed, reterr);
-	xdp_mirror_free(&mirror);
-	xdp_maps_close(&maps);
-	free(list);
-	xdp_pins_close(&pins);
-	nft_table_close(table);
-	return err;
-}
 
 /* In a process of its own, which may end in another mount namespace (xdp_pins_open). */
 static void copy_apart(const char *folder)
@@ -53,7 +15,7 @@ static void copy_apart(const char *folder)
 	struct errmsg error;
 
 	if (pid == 0) {
-		if (copy(folder, &error))
+		if (xdp_mirror_sync(folder, NULL, NULL, &error))
 			cli_say("XDP stays in the mode from before until nftward xdp sync succeeds: %s",
 				error.text);
 		_exit(0);

@@ -12,7 +12,6 @@
 
 #include "lib/nft_batch.h"
 #include "lib/nft_table.h"
-#include "lib/xdp_attached.h"
 #include "lib/xdp_mirror.h"
 
 #define WHY "by hand"
@@ -34,31 +33,6 @@ int top_first_s(uint64_t *ret, struct errmsg *reterr)
 
 /* --- the fast lane ---------------------------------------------------------------------------------- */
 
-static void maps_make(const char *pins_root)
-{
-	struct xdp_pins pins = { .lock_fd = -1 };
-	struct xdp_attached *list = NULL;
-	struct xdp_difference changed;
-	struct xdp_mirror mirror = { 0 };
-	struct nft_table *table = NULL;
-	struct xdp_maps maps;
-	size_t length = 0;
-	int err = nft_table_open(&table, NULL);
-
-	if (!err)
-		err = xdp_pins_open(&pins, pins_root, NULL);
-	if (!err)
-		err = xdp_pins_lock(&pins, NULL);
-	if (!err)
-		err = xdp_attached_list(&pins, &list, &length, NULL);
-	if (!err)
-		err = xdp_attached_maps(&pins, list, length, &maps, NULL);
-	if (err)
-		return;
-	if (!xdp_mirror_read(table, &mirror, NULL))
-		xdp_mirror_write(&mirror, &maps, &changed, NULL);
-}
-
 /*
  * Brings a change to the XDP program, as nftward blocklist watch does where it runs. In a process of its own, which ends with it: to
  * open the pins for writing can mean to enter other mounts, see xdp_pins_open. lists: allowlists have changed, too.
@@ -69,7 +43,7 @@ static void fast_lane_tell(const struct options *options, struct bans *bans, boo
 
 	if (!pid) {
 		if (lists)
-			maps_make(options->pins);
+			xdp_mirror_sync(options->pins, NULL, NULL, NULL);
 		else
 			bans_tell_xdp(bans, options->pins);
 		_exit(0);

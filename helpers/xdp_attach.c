@@ -20,7 +20,7 @@
 #define HOSTS_SPARE 8192
 #define HOSTS_DEFAULT 524288
 
-/* All that attach, detach and sync work with. */
+/* All that attach and detach work with. */
 struct work {
 	struct nft_table *table;
 	struct xdp_pins pins;
@@ -371,27 +371,15 @@ out:
 /* xdp_sync - the verb sync: the maps of all interfaces are one copy. */
 int xdp_sync(const struct options *options, struct errmsg *reterr)
 {
-	struct xdp_difference changed = { 0 };
-	struct work work;
-	int err;
+	struct xdp_difference changed;
+	size_t interfaces;
+	int err = xdp_mirror_sync(options->pins, &changed, &interfaces, reterr);
 
-	work_begin(&work);
-	err = nft_table_open(&work.table, reterr);
-	if (!err)
-		err = work_lock(&work, options, reterr);
-	if (!err)
-		err = xdp_attached_maps(&work.pins, work.list, work.list_length, &work.maps,
-					reterr);
-	if (!err)
-		err = xdp_mirror_read(work.table, &work.mirror, reterr);
-	if (!err)
-		err = xdp_mirror_write(&work.mirror, &work.maps, &changed, reterr);
 	if (!err && options->json)
 		printf("{\"put\": %zu, \"dropped\": %zu, \"interfaces\": %zu}\n", changed.missing,
-		       changed.surplus, work.list_length);
+		       changed.surplus, interfaces);
 	else if (!err)
 		printf("%zu put, %zu dropped, %zu interface%s\n", changed.missing, changed.surplus,
-		       work.list_length, work.list_length == 1 ? "" : "s");
-	work_end(&work);
+		       interfaces, interfaces == 1 ? "" : "s");
 	return err;
 }

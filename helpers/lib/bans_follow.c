@@ -299,24 +299,6 @@ static bool maps_find(struct xdp_maps *ret, const char *root)
 	return found;
 }
 
-static int maps_tell_all(struct bans *bans, struct xdp_maps *maps, const char *root)
-{
-	struct xdp_pins pins = { .lock_fd = -1 };
-	struct xdp_mirror mirror = { 0 };
-	struct xdp_difference changed;
-	int err = xdp_pins_open(&pins, root, NULL);
-
-	if (!err)
-		err = xdp_pins_lock(&pins, NULL);
-	if (!err)
-		err = xdp_mirror_read(bans->table, &mirror, NULL);
-	if (!err)
-		err = xdp_mirror_write(&mirror, maps, &changed, NULL);
-	xdp_mirror_free(&mirror);
-	xdp_pins_close(&pins);
-	return err;
-}
-
 static int maps_tell(struct bans *bans, struct xdp_maps *maps)
 {
 	const struct blocked_clock clock = blocked_clock_now();
@@ -351,10 +333,11 @@ void bans_tell_xdp(struct bans *bans, const char *pins)
 {
 	struct xdp_maps maps;
 
+	/* Asked before, since to lock makes a folder for pins, also where nothing is attached. */
 	if ((!bans->told_all && !bans->told.length) || !maps_find(&maps, pins))
 		return;
 	if (bans->told_all)
-		maps_tell_all(bans, &maps, pins);
+		xdp_mirror_sync(pins, NULL, NULL, NULL);
 	else
 		maps_tell(bans, &maps);
 	xdp_maps_close(&maps);

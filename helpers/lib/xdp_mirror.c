@@ -8,7 +8,9 @@
 
 #include "bucket_rate.h"
 #include "prefix.h"
+#include "xdp_attached.h"
 #include "xdp_clock.h"
+#include "xdp_pins.h"
 
 /* The table is read again when a transaction came in between; after so many it is an error. */
 #define READ_TRIES 10
@@ -266,6 +268,61 @@ int xdp_mirror_compare(struct xdp_mirror *mirror, struct xdp_maps *maps, struct 
 
 	if (!err)
 		*ret_settings_differ = !settings_equal(&mirror->settings, maps->settings);
+	return err;
+}
+
+/* The table is read behind the lock, so that who had the lock before has not read a later one. */
+static int sync_locked(const struct xdp_pins *pins, struct nft_table *table,
+		       struct xdp_difference *ret_changed, size_t *ret_interfaces,
+		       struct errmsg *reterr)
+{
+	struct xdp_attached *list = NULL;
+	struct xdp_mirror mirror = { 0 };
+	struct xdp_difference changed;
+	struct xdp_maps maps = { 0 };
+	size_t length = 0;
+	int err = xdp_attached_list(pins, &list, &length, reterr);
+
+	for (int i = 0; i < XDP_MAPS; i++)
+		maps.fd[i] = -1;
+	if (!err)
+		err = xdp_attached_maps(pins, list, length, &maps, reterr);
+	if (!err)
+		err = xdp_mirror_read(table, &mirror, reterr);
+	if (!err)
+		err = xdp_mirror_write(&mirror, &maps, &changed, reterr);
+	if (!err && ret_changed)
+		*ret_changed = changed;
+	if (!err && ret_interfaces)
+		*ret_interfaces = length;
+	xdp_mirror_free(&mirror);
+	xdp_maps_close(&maps);
+	free(list);
+	return err;
+}
+
+/*
+ * xdp_mirror_sync - all of it: makes the maps of the attached programs a copy of the table, once.
+ *
+ * pins: as of xdp_pins_open, and the process may end in another mount namespace as there. ret_changed, ret_interfaces: how many have the
+ * program; NULL for who does not ask.
+ * Errors: those of nft_table_open, xdp_pins_open, xdp_attached_maps, xdp_mirror_read and xdp_mirror_write.
+ */
+int xdp_mirror_sync(const char *pins, struct xdp_difference *ret_changed, size_t *ret_interfaces,
+		    struct errmsg *reterr)
+{
+	struct xdp_pins locked = { .lock_fd = -1 };
+	struct nft_table *table = NULL;
+	int err = nft_table_open(&table, reterr);
+
+	if (!err)
+		err = xdp_pins_open(&locked, pins, reterr);
+	if (!err)
+		err = xdp_pins_lock(&locked, reterr);
+	if (!err)
+		err = sync_locked(&locked, table, ret_changed, ret_interfaces, reterr);
+	xdp_pins_close(&locked);
+	nft_table_close(table);
 	return err;
 }
 

@@ -21,6 +21,8 @@ int xdp_mirror_write(struct xdp_mirror *mirror, struct xdp_maps *maps,
 		     struct xdp_difference *ret_changed, struct errmsg *reterr);
 int xdp_mirror_compare(struct xdp_mirror *mirror, struct xdp_maps *maps, struct xdp_difference *ret,
 		       bool *ret_settings_differ, struct errmsg *reterr);
+int xdp_mirror_sync(const char *pins, struct xdp_difference *ret_changed, size_t *ret_interfaces,
+		    struct errmsg *reterr);
 void xdp_mirror_off(struct xdp_maps *maps);
 
 bool xdp_mirror_host(const char *set, const struct nft_range *element, uint64_t *ret_source);
