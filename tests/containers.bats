@@ -8,16 +8,8 @@ load helpers
 setup() {
 	requires root lab nft jq
 	guarded
-	# A bridge's worth of Docker: a container behind the gateway, published on 443, its own traffic masqueraded.
-	lab_namespace box
-	lab_link gw veth-box box eth0
-	ip -n "$LAB-gw" addr add 172.17.0.1/16 dev veth-box
-	ip -n "$LAB-gw" addr add 2001:db8:17::1/64 dev veth-box nodad
-	ip -n "$LAB-box" addr add 172.17.0.2/16 dev eth0
-	ip -n "$LAB-box" addr add 2001:db8:17::2/64 dev eth0 nodad
-	ip -n "$LAB-box" route add default via 172.17.0.1
-	ip -n "$LAB-box" -6 route add default via 2001:db8:17::1
-	in_ns gw sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+	# Published on 443, its own traffic masqueraded.
+	lab_container
 	in_ns gw nft -f - <<-'RULES'
 		table inet published {
 			counter arrived4 { }

@@ -248,24 +248,11 @@ denied() { in_ns gw nft -j list counter inet egress_policy "$1" | jq '.nftables[
 
 # --- what has no user --------------------------------------------------------------------------------------------
 
-# A container behind the gateway.
-contained() {
-	lab_namespace box
-	lab_link gw veth-box box eth0
-	ip -n "$LAB-gw" addr add 100.64.9.1/24 dev veth-box
-	ip -n "$LAB-gw" addr add 2001:db8:9::1/64 dev veth-box nodad
-	ip -n "$LAB-box" addr add 100.64.9.2/24 dev eth0
-	ip -n "$LAB-box" addr add 2001:db8:9::2/64 dev eth0 nodad
-	ip -n "$LAB-box" route add default via 100.64.9.1
-	ip -n "$LAB-box" route add default via 2001:db8:9::1
-	ip -n "$LAB-cl" route add 100.64.9.0/24 via 192.0.2.1
-	ip -n "$LAB-cl" route add 2001:db8:9::/64 via 2001:db8::1
-	in_ns gw sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
-}
-
 # bats test_tags=host
 @test "containers are held to the lists for everybody where forwarded_from names them" {
-	contained
+	lab_container
+	ip -n "$LAB-cl" route add 172.17.0.0/16 via 192.0.2.1
+	ip -n "$LAB-cl" route add 2001:db8:17::/64 via 2001:db8::1
 	local FROM=box
 	egress_set allowed_ipv4 "{ $SERVER4 . tcp . 443 }"
 	egress_set allowed_ipv6 "{ $SERVER6 . tcp . 443 }"
@@ -278,13 +265,13 @@ contained() {
 	ends ECONNREFUSED "$WWW tcp $NEIGHBOUR4 443" "0 tcp $NEIGHBOUR6 443"
 	ends EHOSTUNREACH "0 udp $SERVER4 53"
 	ends EACCES "0 udp $SERVER6 53"
-	remembers denied_forwarded4 "100.64.9.2 $NEIGHBOUR4 tcp 443 1" "100.64.9.2 $SERVER4 udp 53 1"
-	remembers denied_forwarded6 "2001:db8:9::2 $NEIGHBOUR6 tcp 443 1" "2001:db8:9::2 $SERVER6 udp 53 1"
+	remembers denied_forwarded4 "172.17.0.2 $NEIGHBOUR4 tcp 443 1" "172.17.0.2 $SERVER4 udp 53 1"
+	remembers denied_forwarded6 "2001:db8:17::2 $NEIGHBOUR6 tcp 443 1" "2001:db8:17::2 $SERVER6 udp 53 1"
 	[[ $(denied denied_forwarded) == 4 && $(denied denied_users) == 0 ]]
 	# Who connects to the container is not asked.
 	lab_start box python3 "$NFTWARD_SRCDIR/tests/lab/reach.py" serve 443 >"$LAB_DIR/serve-box"
 	lab_wait 10 grep -q ready "$LAB_DIR/serve-box"
-	FROM=cl answers "0 tcp 100.64.9.2 443" "0 tcp 2001:db8:9::2 443"
+	FROM=cl answers "0 tcp 172.17.0.2 443" "0 tcp 2001:db8:17::2 443"
 }
 
 # bats test_tags=host

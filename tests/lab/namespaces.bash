@@ -133,6 +133,23 @@ lab_gateway() {
 	LAB_GW_MAC=$(lab_mac gw veth-cl)
 }
 
+# lab_container: behind the gateway, as on Docker's bridge: box, 172.17.0.2 and 2001:db8:17::2, for which the gateway forwards.
+lab_container() {
+	lab_namespace box
+	lab_link gw veth-box box eth0
+	ip -n "$LAB-gw" -batch - <<-'GW'
+		addr add 172.17.0.1/16 dev veth-box
+		addr add 2001:db8:17::1/64 dev veth-box nodad
+	GW
+	ip -n "$LAB-box" -batch - <<-'BOX'
+		addr add 172.17.0.2/16 dev eth0
+		addr add 2001:db8:17::2/64 dev eth0 nodad
+		route add default via 172.17.0.1
+		route add default via 2001:db8:17::1
+	BOX
+	in_ns gw sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+}
+
 # --- rules --------------------------------------------------------------------------------------------
 
 # rules_copy: a copy of the rules that may be edited, where nft's includes find it.
