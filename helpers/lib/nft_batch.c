@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Changes elements of sets of our tables: any number of them in one transaction.
+// Changes elements of sets of our tables, and where a chain goes: any number of changes in one transaction.
 #include "nft_batch.h"
 
 #include <arpa/inet.h>
@@ -14,11 +14,18 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
+#include "nft_inventory.h"
 #include "nft_table.h"
 
 /* A nest's length has 16 bits (struct nlattr), so a message holds some 1,000 elements and a long list takes several. */
 #define MESSAGE_BYTES 65536
 #define ELEMENTS_BYTES 60000
+
+/* What a message is about; neither is copied. */
+struct about {
+	const char *kind; /* "set", "chain"; NULL: begin and end of the batch */
+	const char *name;
+};
 
 struct nft_batch {
 	struct mnl_socket *socket;
@@ -30,15 +37,15 @@ struct nft_batch {
 	uint32_t first_sequence, sequence;
 	int err; /* the first failure of an add or a delete, told by commit */
 
-	/* The message that is being written, at buffer + length; NULL: none. */
+	/* The message whose elements are being written, at buffer + length; NULL: none. */
 	struct nlmsghdr *message;
 	struct nlattr *list;
 	const char *set;
 	uint16_t type;
 
-	/* Whose each message is, by sequence number: an error of the kernel names only that. */
-	const char **sets;
-	size_t sets_room;
+	/* By sequence number: an error of the kernel names only that. */
+	struct about *abouts;
+	size_t abouts_room;
 };
 
 /* nft_batch_open - nft_batch_open_named for table inet api_protection. */
@@ -78,7 +85,7 @@ struct nft_batch *nft_batch_close(struct nft_batch *batch)
 		mnl_socket_close(batch->socket);
 	if (batch) {
 		free(batch->buffer);
-		free(batch->sets);
+		free(batch->abouts);
 	}
 	free(batch);
 	return NULL;
@@ -117,70 +124,101 @@ static struct nlmsghdr *message_put(struct nft_batch *batch, uint16_t type, uint
 	return header;
 }
 
-static int set_note(struct nft_batch *batch, const char *set)
+static int about_note(struct nft_batch *batch, struct about about)
 {
 	size_t i = batch->sequence - batch->first_sequence;
 
-	if (i >= batch->sets_room) {
-		size_t room = batch->sets_room ? batch->sets_room * 2 : 64;
-		const char **sets = reallocarray(batch->sets, room, sizeof(*sets));
+	if (i >= batch->abouts_room) {
+		size_t room = batch->abouts_room ? batch->abouts_room * 2 : 64;
+		struct about *abouts = reallocarray(batch->abouts, room, sizeof(*abouts));
 
-		if (!sets)
+		if (!abouts)
 			return -ENOMEM;
-		batch->sets = sets;
-		batch->sets_room = room;
+		batch->abouts = abouts;
+		batch->abouts_room = room;
 	}
-	batch->sets[i] = set;
+	batch->abouts[i] = about;
 	return 0;
 }
 
-static void message_end(struct nft_batch *batch)
+/* The message at buffer + length is whole. */
+static void message_done(struct nft_batch *batch, const struct nlmsghdr *header)
+{
+	batch->length += NLMSG_ALIGN(header->nlmsg_len);
+}
+
+static void elements_end(struct nft_batch *batch)
 {
 	if (!batch->message)
 		return;
 	mnl_attr_nest_end(batch->message, batch->list);
-	batch->length += NLMSG_ALIGN(batch->message->nlmsg_len);
+	message_done(batch, batch->message);
 	batch->message = NULL;
 }
 
-/* A batch begins and ends with a message of its own (nfnetlink_rcv_batch in net/netfilter/nfnetlink.c). */
+/*
+ * A batch begins and ends with a message of its own (nfnetlink_rcv_batch in net/netfilter/nfnetlink.c). The first says which generation it
+ * is meant for: see generation_put().
+ */
 static int edge_put(struct nft_batch *batch, uint16_t type)
 {
+	struct nlmsghdr *header;
 	int err = room_make(batch);
 
 	if (!err)
-		err = set_note(batch, "");
+		err = about_note(batch, (struct about){ NULL, NULL });
 	if (err)
 		return err;
-	batch->length += message_put(batch, type, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES)->nlmsg_len;
+	header = message_put(batch, type, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
+	if (type == NFNL_MSG_BATCH_BEGIN)
+		mnl_attr_put_u32(header, NFNL_BATCH_GENID, 0);
+	message_done(batch, header);
 	return 0;
 }
 
-static int message_begin(struct nft_batch *batch, const struct nft_batch_set *set, uint16_t type)
+/* A message of nf_tables, to be ended with message_done() or elements_end(); NULL where something has failed, which commit tells. */
+static struct nlmsghdr *message_begin(struct nft_batch *batch, struct about about, uint16_t type,
+				      uint16_t flags)
 {
-	int err = 0;
+	elements_end(batch);
+	if (!batch->err && !batch->length)
+		batch->err = edge_put(batch, NFNL_MSG_BATCH_BEGIN);
+	if (!batch->err)
+		batch->err = room_make(batch);
+	if (!batch->err)
+		batch->err = about_note(batch, about);
+	if (batch->err)
+		return NULL;
+	return message_put(batch, NFNL_SUBSYS_NFTABLES << 8 | type, flags, NFPROTO_INET, 0);
+}
 
-	if (batch->message && batch->type == type && batch->set == set->name &&
+static struct nlmsghdr *set_message(struct nft_batch *batch, const char *set, uint16_t type)
+{
+	struct nlmsghdr *header = message_begin(batch, (struct about){ "set", set }, type,
+						type == NFT_MSG_NEWSETELEM ? NLM_F_CREATE : 0);
+
+	if (!header)
+		return NULL;
+	mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_TABLE, batch->table);
+	mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_SET, set);
+	return header;
+}
+
+/* --- elements -------------------------------------------------------------------------------- */
+
+/* Returns whether an element of that set can be put. */
+static bool elements_begin(struct nft_batch *batch, const struct nft_batch_set *set, uint16_t type)
+{
+	if (!batch->err && batch->message && batch->type == type && batch->set == set->name &&
 	    batch->message->nlmsg_len < ELEMENTS_BYTES)
-		return 0;
-	message_end(batch);
-	if (!batch->length)
-		err = edge_put(batch, NFNL_MSG_BATCH_BEGIN);
-	if (!err)
-		err = room_make(batch);
-	if (!err)
-		err = set_note(batch, set->name);
-	if (err)
-		return err;
-	batch->message = message_put(batch, NFNL_SUBSYS_NFTABLES << 8 | type,
-				     type == NFT_MSG_NEWSETELEM ? NLM_F_CREATE : 0, NFPROTO_INET,
-				     0);
+		return true;
+	batch->message = set_message(batch, set->name, type);
+	if (!batch->message)
+		return false;
 	batch->type = type;
 	batch->set = set->name;
-	mnl_attr_put_strz(batch->message, NFTA_SET_ELEM_LIST_TABLE, batch->table);
-	mnl_attr_put_strz(batch->message, NFTA_SET_ELEM_LIST_SET, set->name);
 	batch->list = mnl_attr_nest_start(batch->message, NFTA_SET_ELEM_LIST_ELEMENTS);
-	return 0;
+	return true;
 }
 
 static void key_put(struct nft_batch *batch, uint16_t type, const uint8_t *key, size_t bytes)
@@ -223,9 +261,7 @@ static void range_put(struct nft_batch *batch, const struct nft_batch_set *set, 
 {
 	uint8_t end[16];
 
-	if (!batch->err)
-		batch->err = message_begin(batch, set, type);
-	if (batch->err)
+	if (!elements_begin(batch, set, type))
 		return;
 	batch->elements++;
 	element_put(batch, set, first, NULL, timeout_ms, false);
@@ -259,9 +295,7 @@ void nft_batch_delete(struct nft_batch *batch, const struct nft_batch_set *set,
 static void box_put(struct nft_batch *batch, const struct nft_batch_set *set, uint16_t type,
 		    const uint8_t *first, const uint8_t *last, uint64_t timeout_ms)
 {
-	if (!batch->err)
-		batch->err = message_begin(batch, set, type);
-	if (batch->err)
+	if (!elements_begin(batch, set, type))
 		return;
 	batch->elements++;
 	element_put(batch, set, first, last, timeout_ms, false);
@@ -284,6 +318,84 @@ void nft_batch_delete_box(struct nft_batch *batch, const struct nft_batch_set *s
 	box_put(batch, set, NFT_MSG_DELSETELEM, first, last, 0);
 }
 
+/* nft_batch_flush - takes out at commit all the elements that the set has then. set: not copied; outlives the batch. */
+void nft_batch_flush(struct nft_batch *batch, const char *set)
+{
+	/* A deletion that names no element empties the set (nf_tables_delsetelem). */
+	struct nlmsghdr *header = set_message(batch, set, NFT_MSG_DELSETELEM);
+
+	if (header)
+		message_done(batch, header);
+}
+
+/* --- rules ----------------------------------------------------------------------------------- */
+
+static struct nlmsghdr *rule_message(struct nft_batch *batch, const char *chain, uint16_t type,
+				     uint16_t flags)
+{
+	struct nlmsghdr *header =
+		message_begin(batch, (struct about){ "chain", chain }, type, flags);
+
+	if (!header)
+		return NULL;
+	mnl_attr_put_strz(header, NFTA_RULE_TABLE, batch->table);
+	mnl_attr_put_strz(header, NFTA_RULE_CHAIN, chain);
+	return header;
+}
+
+static void goto_put(struct nlmsghdr *header, const char *target)
+{
+	struct nlattr *list = mnl_attr_nest_start(header, NFTA_RULE_EXPRESSIONS);
+	struct nlattr *element = mnl_attr_nest_start(header, NFTA_LIST_ELEM), *data, *verdict,
+		      *inner;
+
+	mnl_attr_put_strz(header, NFTA_EXPR_NAME, "immediate");
+	inner = mnl_attr_nest_start(header, NFTA_EXPR_DATA);
+	mnl_attr_put_u32(header, NFTA_IMMEDIATE_DREG, htonl(NFT_REG_VERDICT));
+	data = mnl_attr_nest_start(header, NFTA_IMMEDIATE_DATA);
+	verdict = mnl_attr_nest_start(header, NFTA_DATA_VERDICT);
+	mnl_attr_put_u32(header, NFTA_VERDICT_CODE, htonl((uint32_t)NFT_GOTO));
+	mnl_attr_put_strz(header, NFTA_VERDICT_CHAIN, target);
+	mnl_attr_nest_end(header, verdict);
+	mnl_attr_nest_end(header, data);
+	mnl_attr_nest_end(header, inner);
+	mnl_attr_nest_end(header, element);
+	mnl_attr_nest_end(header, list);
+}
+
+/* As nft writes and shows it: see nft_comment(). */
+static void comment_put(struct nlmsghdr *header, const char *comment)
+{
+	uint8_t userdata[2 + NFT_COMMENT_MAX] = { 0 };
+	const size_t length = strnlen(comment, NFT_COMMENT_MAX - 1);
+
+	userdata[1] = (uint8_t)(length + 1);
+	memcpy(userdata + 2, comment, length);
+	mnl_attr_put(header, NFTA_RULE_USERDATA, 2 + length + 1, userdata);
+}
+
+/*
+ * nft_batch_goto - at commit the rules of a chain go, however many, and one comes: "goto target".
+ *
+ * chain: not copied; outlives the batch. target: a chain of the same table. comment: of the rule, in bytes up to NFT_COMMENT_MAX - 1, cut
+ * there; NULL: none. Both are copied. That a chain has no rule to go is no error (nf_tables_delrule).
+ */
+void nft_batch_goto(struct nft_batch *batch, const char *chain, const char *target,
+		    const char *comment)
+{
+	struct nlmsghdr *header = rule_message(batch, chain, NFT_MSG_DELRULE, 0);
+
+	if (header)
+		message_done(batch, header);
+	header = rule_message(batch, chain, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
+	if (!header)
+		return;
+	goto_put(header, target);
+	if (comment)
+		comment_put(header, comment);
+	message_done(batch, header);
+}
+
 /* nft_batch_reset - empty again, without a commit. */
 void nft_batch_reset(struct nft_batch *batch)
 {
@@ -299,8 +411,10 @@ void nft_batch_reset(struct nft_batch *batch)
 static int failed(const struct nft_batch *batch, int error, uint32_t sequence,
 		  struct errmsg *reterr)
 {
-	uint32_t i = sequence - batch->first_sequence;
-	const char *set = i < batch->sequence - batch->first_sequence ? batch->sets[i] : "";
+	const uint32_t i = sequence - batch->first_sequence;
+	const struct about about = i < batch->sequence - batch->first_sequence ?
+					   batch->abouts[i] :
+					   (struct about){ NULL, NULL };
 
 	switch (error) {
 	case -EPERM:
@@ -310,15 +424,23 @@ static int failed(const struct nft_batch *batch, int error, uint32_t sequence,
 	case -ENFILE:
 		return errmsg_set(
 			reterr, error,
-			"set %s is full: raise its size in nftables/api-protection/state.nft", set);
+			"set %s is full: raise its size in nftables/api-protection/state.nft",
+			about.name ? about.name : "");
+	case -ERESTART:
+		return errmsg_set(reterr, -EAGAIN,
+				  "table inet %s or another has changed meanwhile; try again",
+				  batch->table);
 	case -EMSGSIZE:
 		return errmsg_set(reterr, error,
 				  "%zu elements are more than this process may send at once: needs "
 				  "CAP_NET_ADMIN outside of a user namespace",
 				  batch->elements);
 	default:
-		return errmsg_set(reterr, error, "cannot change set %s of table inet %s: %s", set,
-				  batch->table, strerror(-error));
+		if (!about.kind)
+			return errmsg_set(reterr, error, "cannot change table inet %s: %s",
+					  batch->table, strerror(-error));
+		return errmsg_set(reterr, error, "cannot change %s %s of table inet %s: %s",
+				  about.kind, about.name, batch->table, strerror(-error));
 	}
 }
 
@@ -368,24 +490,48 @@ static int batch_send(struct nft_batch *batch, struct errmsg *reterr)
 	return errors_read(batch, reterr);
 }
 
+/* What the first message says is 0 until now, which is any generation (nf_tables_valid_genid). */
+static void generation_put(struct nft_batch *batch, uint32_t generation)
+{
+	struct nlattr *attribute = mnl_nlmsg_get_payload_offset((struct nlmsghdr *)batch->buffer,
+								sizeof(struct nfgenmsg));
+
+	generation = htonl(generation);
+	memcpy(mnl_attr_get_payload(attribute), &generation, sizeof(generation));
+}
+
 /*
  * nft_batch_commit - all of it, or nothing.
  *
- * The batch is empty afterwards, whether it succeeded or not. Errors: -ENOENT no such table or set, or an element to be deleted is
+ * The batch is empty afterwards, whether it succeeded or not. Errors: -ENOENT no such table, set or chain, or an element to be deleted is
  * not there (its time was over, perhaps); -ENFILE a set is full; -EEXIST or -ENOTEMPTY a range overlaps another; -EPERM; -ENOMEM;
  * -EMSGSIZE too large for this process.
  */
 int nft_batch_commit(struct nft_batch *batch, struct errmsg *reterr)
 {
+	return nft_batch_commit_of(batch, 0, reterr);
+}
+
+/*
+ * nft_batch_commit_of - the same, and nothing where any table of the network namespace was changed since that generation.
+ *
+ * generation: of nft_talk_generation, asked for before what the batch relies on was read; 0, which none has (nf_tables_commit leaves it
+ * out), asks for nothing. What the rules themselves add raises no generation and so refuses nothing.
+ * Errors: -EAGAIN somebody has changed something meanwhile: read again; those of nft_batch_commit.
+ */
+int nft_batch_commit_of(struct nft_batch *batch, uint32_t generation, struct errmsg *reterr)
+{
 	int err = batch->err;
 
-	message_end(batch);
+	elements_end(batch);
 	if (!err && batch->length)
 		err = edge_put(batch, NFNL_MSG_BATCH_END);
-	if (err)
+	if (err) {
 		errmsg_set(reterr, err, "out of memory");
-	else if (batch->length)
+	} else if (batch->length) {
+		generation_put(batch, generation);
 		err = batch_send(batch, reterr);
+	}
 	nft_batch_reset(batch);
 	return err;
 }

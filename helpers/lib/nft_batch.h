@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Changes elements of sets of our tables: any number of them in one transaction. */
+/* Changes elements of sets of our tables, and where a chain goes: any number of changes in one transaction. */
 #ifndef NFTWARD_NFT_BATCH_H
 #define NFTWARD_NFT_BATCH_H
 
@@ -30,7 +30,11 @@ void nft_batch_add_box(struct nft_batch *batch, const struct nft_batch_set *set,
 		       const uint8_t *first, const uint8_t *last, uint64_t timeout_ms);
 void nft_batch_delete_box(struct nft_batch *batch, const struct nft_batch_set *set,
 			  const uint8_t *first, const uint8_t *last);
+void nft_batch_flush(struct nft_batch *batch, const char *set);
+void nft_batch_goto(struct nft_batch *batch, const char *chain, const char *target,
+		    const char *comment);
 void nft_batch_reset(struct nft_batch *batch);
 int nft_batch_commit(struct nft_batch *batch, struct errmsg *reterr);
+int nft_batch_commit_of(struct nft_batch *batch, uint32_t generation, struct errmsg *reterr);
 
 #endif
