@@ -117,7 +117,8 @@ static int flows_read(struct egress_flows *flows, struct nft_talk *talk, uint64_
 static int guard_of(struct egress_flows *flows, const struct options *options,
 		    struct errmsg *reterr)
 {
-	const struct guard_options guard_options = { options->state, XDP_PINS_DEFAULT, false };
+	const struct guard_options guard_options = { .state = options->state,
+						     .pins = XDP_PINS_DEFAULT };
 	struct guard_reader *reader;
 	int err = guard_open(&reader, &guard_options, reterr);
 

@@ -9,7 +9,10 @@
 #include "lib/xdp_pins.h"
 
 static const struct options defaults = {
-	.guard = { .state = LEDGER_STATE_DEFAULT, .pins = XDP_PINS_DEFAULT, .count_elements = true },
+	.guard = { .state = LEDGER_STATE_DEFAULT,
+		   .pins = XDP_PINS_DEFAULT,
+		   .count_elements = true,
+		   .policy_users = true },
 };
 
 static const struct option long_options[] = {

@@ -338,7 +338,8 @@ int guard_read(struct guard_reader *reader, struct guard *ret, struct errmsg *re
 		has_rule(&ret->api.inventory, "repeated") &&
 		strcmp(nft_inventory_chain(&ret->api.inventory, "repeated")->target, "keep") != 0;
 	users_read(reader, ret);
-	policy_users_read(reader, ret);
+	if (reader->options.policy_users)
+		policy_users_read(reader, ret);
 	xdp_read(&reader->pins, &ret->xdp);
 	conntrack_read(&ret->conntrack);
 	vitals_blocks_read(reader->options.state, &ret->blocks);

@@ -61,8 +61,7 @@ struct guard {
 	struct guard_table egress;
 	struct guard_egress_user *users;
 	size_t users_length;
-	uint32_t policy_users
-		[GUARD_POLICY_USERS_MAX]; /* whom egress_policy has destinations for; of more than that some */
+	uint32_t policy_users[GUARD_POLICY_USERS_MAX]; /* see guard_options */
 	size_t policy_users_length;
 	struct guard_xdp xdp;
 	struct guard_conntrack conntrack;
@@ -78,6 +77,7 @@ struct guard_options {
 	const char *state; /* LEDGER_STATE_DEFAULT */
 	const char *pins; /* XDP_PINS_DEFAULT */
 	bool count_elements; /* of all sets, also where the kernel does not tell how many there are, which costs a dump */
+	bool policy_users; /* whom egress_policy has destinations for, which costs a dump of each of its lists */
 };
 
 struct guard_reader;
