@@ -266,6 +266,27 @@ says() {
 }
 
 # bats test_tags=host
+@test "a long list of destinations is read no further than its first thousand, and every time alike" {
+	local i elements=''
+	egress_load
+	for ((i = 0; i < 999; i++)); do elements+="40001 . 10.0.$((i / 256)).$((i % 256)) . tcp . 443, "; done
+	in_ns gw nft add element inet egress_policy allowed_by_user4 "{ $elements }"
+	in_ns gw nft add element inet egress_policy allowed_by_user4 '{ 40002 . 10.1.0.0/16 . tcp . 443 }'
+	in_ns gw nft add element inet egress_policy allowed_by_user4 '{ 40003 . 10.1.0.0/16 . tcp . 443 }'
+	in_ns gw nft add element inet egress_policy allowed_by_user6 '{ 40004 . 2001:db8::2 . tcp . 443 }'
+	serves --listen "$PORT"
+	metrics >"$LAB_DIR/metrics"
+	for i in metrics answer; do
+		is "$LAB_DIR/$i" 'nftables_egress_denied_packets_total{user="40001"}' 0 'nftables_egress_denied_packets_total{user="40002"}' 0 \
+			'nftables_egress_denied_packets_total{user="40003"}' - 'nftables_egress_denied_packets_total{user="40004"}' 0
+	done
+	# Who is denied has a series all the same.
+	in_ns gw nft add element inet egress_policy denied_by_user '{ 40003 counter packets 5 bytes 0 }'
+	metrics >"$LAB_DIR/metrics"
+	is "$LAB_DIR/metrics" 'nftables_egress_denied_packets_total{user="40003"}' 5
+}
+
+# bats test_tags=host
 @test "no address is told unless asked for, and then no more than asked for" {
 	local i
 	fast_lane

@@ -19,6 +19,7 @@
 struct dump {
 	struct egress_elements elements;
 	uint64_t timeout_ms; /* of the set */
+	size_t most; /* elements that are wanted */
 	int err;
 };
 
@@ -109,6 +110,10 @@ static int elements_message(const struct nlmsghdr *header, void *data)
 			continue;
 		mnl_attr_for_each_nested(nested, attribute)
 		{
+			if (dump->elements.length == dump->most) {
+				errno = ECANCELED;
+				return MNL_CB_ERROR;
+			}
 			if (dump->err || !element_parse(&element, nested, dump->timeout_ms,
 							&dump->elements.key_bytes))
 				continue;
@@ -153,7 +158,7 @@ static int elements_dump(struct nft_talk *talk, const char *set, struct dump *du
 		mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_SET, set);
 		err = nft_talk_ask(talk, header, elements_message, dump);
 	}
-	return err ? err : dump->err;
+	return err && err != -ECANCELED ? err : dump->err;
 }
 
 void egress_elements_free(struct egress_elements *elements)
@@ -171,7 +176,18 @@ void egress_elements_free(struct egress_elements *elements)
 int egress_elements_read(struct nft_talk *talk, const char *set, struct egress_elements *ret,
 			 struct errmsg *reterr)
 {
-	struct dump dump = { 0 };
+	return egress_elements_first(talk, set, SIZE_MAX, ret, reterr);
+}
+
+/*
+ * egress_elements_first - the same, but no more than most of them: what it costs does not depend on how many there are.
+ *
+ * The first of a concatenation of ranges are those that were added first and still are there (nft_pipapo_walk); of a hash, any.
+ */
+int egress_elements_first(struct nft_talk *talk, const char *set, size_t most,
+			  struct egress_elements *ret, struct errmsg *reterr)
+{
+	struct dump dump = { .most = most };
 	int err = timeout_read(talk, set, &dump);
 
 	if (!err)

@@ -32,6 +32,8 @@ struct egress_elements {
 
 int egress_elements_read(struct nft_talk *talk, const char *set, struct egress_elements *ret,
 			 struct errmsg *reterr);
+int egress_elements_first(struct nft_talk *talk, const char *set, size_t most,
+			  struct egress_elements *ret, struct errmsg *reterr);
 void egress_elements_free(struct egress_elements *elements);
 
 #endif

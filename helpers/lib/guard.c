@@ -275,7 +275,8 @@ static void policy_users_read(struct guard_reader *reader, struct guard *guard)
 		const struct nft_fill *set = nft_inventory_set(&guard->egress.inventory, sets[i]);
 
 		if (!set || (set->counted && !set->elements) ||
-		    egress_elements_read(&reader->talk, sets[i], &elements, NULL))
+		    egress_elements_first(&reader->talk, sets[i], GUARD_POLICY_ELEMENTS_MAX,
+					  &elements, NULL))
 			continue;
 		for (size_t j = 0; j < elements.length; j++) {
 			memcpy(&uid, elements.entries[j].first, sizeof(uid));

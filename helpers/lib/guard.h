@@ -54,6 +54,8 @@ struct guard_egress_user {
 };
 
 #define GUARD_POLICY_USERS_MAX 64
+/* Of each list of users so many elements are read: whom only those behind them name is missing, and no list makes a reading long. */
+#define GUARD_POLICY_ELEMENTS_MAX 1000
 
 struct guard {
 	int64_t at_ms; /* CLOCK_REALTIME */
@@ -77,7 +79,7 @@ struct guard_options {
 	const char *state; /* LEDGER_STATE_DEFAULT */
 	const char *pins; /* XDP_PINS_DEFAULT */
 	bool count_elements; /* of all sets, also where the kernel does not tell how many there are, which costs a dump */
-	bool policy_users; /* whom egress_policy has destinations for, which costs a dump of each of its lists */
+	bool policy_users; /* whom egress_policy has destinations for, as far as the first elements of its lists tell */
 };
 
 struct guard_reader;

@@ -66,8 +66,9 @@ struct nlmsghdr *nft_talk_request(struct nft_talk *talk, uint16_t type, uint16_t
 /*
  * nft_talk_ask - sends the question and gives each answer to callback.
  *
- * header: from nft_talk_request; what was put in is overwritten by the answers.
- * Errors: what nf_tables says (-ENOENT, -EPERM); -EINTR a dump during which the table changed; -ENOTCONN.
+ * header: from nft_talk_request; what was put in is overwritten by the answers. callback: to hear no more of a dump it sets errno and
+ * returns MNL_CB_ERROR.
+ * Errors: that errno; what nf_tables says (-ENOENT, -EPERM); -EINTR a dump during which the table changed; -ENOTCONN.
  */
 int nft_talk_ask(struct nft_talk *talk, struct nlmsghdr *header, mnl_cb_t callback, void *data)
 {
