@@ -8,6 +8,9 @@ load helpers
 # shellcheck source=tests/lab/tmux.bash
 source "$NFTWARD_SRCDIR/tests/lab/tmux.bash"
 
+# Past midnight it has the day, and no seconds.
+UNTIL='([0-9:]{8}|[0-9-]{5} [0-9:]{5})'
+
 setup() {
 	requires root lab nft jq tmux
 	[[ -x $NFTWARD_BUILDDIR/helpers/nftward-top ]] || skip "helpers/nftward-top is not built: make"
@@ -230,8 +233,8 @@ deeds() {
 	lab_keys b C-u 30m Enter
 	told "^$name is blocked until [0-9 :-]+\$"
 	in_set "blocklist$S" "$KEY"
-	shown "^[> ] [0-9:]{8} +$name +operator +0 [0-9:]{8} +by hand"
-	shown "$(source_row "$name" 'blocked to [0-9:]{8}')"
+	shown "^[> ] [0-9:]{8} +$name +operator +0 $UNTIL +by hand"
+	shown "$(source_row "$name" "blocked to $UNTIL")"
 	grep -q " BLOCKED $name (by hand)\$" "$LAB_DIR/violations.log"
 
 	lab_keys u
@@ -301,7 +304,7 @@ deeds() {
 	in_ns gw nft add element inet api_protection blocklist '{ 198.51.100.3 timeout 3h, 198.51.100.1 timeout 1h, 198.51.100.2 timeout 2h }'
 	blocklist block --reason 'caf'$'\xc3\xa9'' scraper' 2001:db8:1:7::7 >/dev/null
 	top 80x24
-	shown '^  [0-9:]+ +2001:db8:1:7::/64 +operator +0 [0-9:]{8} +café scraper'
+	shown '^  [0-9:]+ +2001:db8:1:7::/64 +operator +0 '"$UNTIL"' +café scraper'
 	shown '^  [0-9:]+ +198\.51\.100\.1 +set +- '
 	lab_keys BTab BTab s
 	shown '^3 blocked  4, by end'
