@@ -6,21 +6,13 @@
 #include <string.h>
 
 #include "helpers/lib/egress_allowed.h"
+#include "tap.h"
 
 /* Boxes in a room of so many addresses, protocols and ports, each place of which is tried. */
 #define ADDRESSES 8
 #define PROTOCOLS 3
 #define PORTS 8
 #define ROUNDS 2000
-
-static unsigned int number;
-static bool all_good = true;
-
-static void check(bool good, const char *what)
-{
-	printf("%s %u - %s\n", good ? "ok" : "not ok", ++number, what);
-	all_good &= good;
-}
 
 static struct egress_range range_random(unsigned int room)
 {
@@ -161,6 +153,5 @@ int main(void)
 	check(good, "no two overlap, and each place is allowed for as long as before");
 	edge_test();
 	many_test();
-	printf("1..%u\n", number);
-	return all_good ? 0 : 1;
+	return tap_end();
 }

@@ -6,15 +6,7 @@
 #include <string.h>
 
 #include "helpers/lib/egress_names.h"
-
-static unsigned int number;
-static bool all_good = true;
-
-static void check(bool good, const char *what)
-{
-	printf("%s %u - %s\n", good ? "ok" : "not ok", ++number, what);
-	all_good &= good;
-}
+#include "tap.h"
 
 /* One string as it was understood: who where protocol port, line. */
 static void name_print(char *ret, size_t size, const struct egress_name *name)
@@ -71,7 +63,7 @@ static void good_test(size_t i)
 		snprintf(got, sizeof(got), "%s", error.text);
 	for (size_t j = 0; j < names.length; j++)
 		name_print(got + strlen(got), sizeof(got) - strlen(got), &names.list[j]);
-	check(!strcmp(got, good[i].want), good[i].what);
+	check(!strcmp(got, good[i].want), "%s", good[i].what);
 	if (strcmp(got, good[i].want))
 		printf("# %s\n", got);
 	egress_names_free(&names);
@@ -131,7 +123,7 @@ static void bad_test(size_t i)
 		*c = *c >= ' ' && *c <= '~' && *c != '#' ? *c : '?';
 	check(err == -EINVAL && !strncmp(error.text, bad[i].want, strlen(bad[i].want)) &&
 		      !names.list,
-	      text);
+	      "%s", text);
 	if (err != -EINVAL || strncmp(error.text, bad[i].want, strlen(bad[i].want)))
 		printf("# %d %s\n", err, error.text);
 	egress_names_free(&names);
@@ -168,6 +160,5 @@ int main(void)
 	many_test();
 	check(egress_names_read("/nonexistent/f", &names, &error) == -ENOENT,
 	      "a file that is not there is told");
-	printf("1..%u\n", number);
-	return all_good ? 0 : 1;
+	return tap_end();
 }

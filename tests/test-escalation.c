@@ -1,35 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Tests helpers/lib/escalation.c: how long who is blocked, and when it is forgotten.
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "helpers/lib/escalation.h"
 #include "helpers/lib/ledger.h"
+#include "tap.h"
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 #define HOUR 3600
 #define DAY (24 * HOUR)
 #define DAY_MS (DAY * INT64_C(1000))
 #define NOW_MS INT64_C(1795257900769)
-
-static unsigned int number;
-static bool all_good = true;
-
-static void check(bool good, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void check(bool good, const char *format, ...)
-{
-	va_list arguments;
-
-	printf("%s %u - ", good ? "ok" : "not ok", ++number);
-	va_start(arguments, format);
-	vprintf(format, arguments);
-	va_end(arguments);
-	putchar('\n');
-	all_good &= good;
-}
 
 static const struct {
 	uint8_t level;
@@ -129,6 +112,5 @@ int main(void)
 	for (size_t i = 0; i < ARRAY_SIZE(levels); i++)
 		level_test(i);
 	career_test();
-	printf("1..%u\n", number);
-	return all_good ? EXIT_SUCCESS : EXIT_FAILURE;
+	return tap_end();
 }

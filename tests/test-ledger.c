@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,29 +14,14 @@
 
 #include "helpers/lib/escalation.h"
 #include "helpers/lib/ledger.h"
+#include "tap.h"
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 #define DAY_MS (24 * 3600 * INT64_C(1000))
 #define NOW_MS INT64_C(1795257900769)
 
-static unsigned int number;
-static bool all_good = true;
 /* Of all folders; removed at the end. */
 static char root[64];
-
-static void check(bool good, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void check(bool good, const char *format, ...)
-{
-	va_list arguments;
-
-	printf("%s %u - ", good ? "ok" : "not ok", ++number);
-	va_start(arguments, format);
-	vprintf(format, arguments);
-	va_end(arguments);
-	putchar('\n');
-	all_good &= good;
-}
 
 static void bail(const char *what, const char *why)
 {
@@ -858,6 +842,5 @@ int main(void)
 	reasons_test();
 	long_line_test();
 	many_test();
-	printf("1..%u\n", number);
-	return all_good ? EXIT_SUCCESS : EXIT_FAILURE;
+	return tap_end();
 }

@@ -2,7 +2,6 @@
 // Tests helpers/lib/nft_batch.c against the kernel: a set emptied, a rule exchanged, and nothing of it where others were faster.
 #include <errno.h>
 #include <sched.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "helpers/lib/nft_batch.h"
 #include "helpers/lib/nft_ctl.h"
 #include "helpers/lib/nft_inventory.h"
+#include "tap.h"
 
 #define TABLE "batch"
 
@@ -23,23 +23,6 @@ static const char rules[] = "table inet " TABLE " {\n"
 			    "}\n";
 static const struct nft_batch_set hosts = { "hosts", 4, false };
 static const uint8_t host[4] = { 192, 0, 2, 3 };
-
-static unsigned int number;
-static bool all_good = true;
-
-static void check(bool good, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void check(bool good, const char *format, ...)
-{
-	va_list arguments;
-
-	printf("%s %u - ", good ? "ok" : "not ok", ++number);
-	va_start(arguments, format);
-	vprintf(format, arguments);
-	va_end(arguments);
-	putchar('\n');
-	all_good &= good;
-}
 
 static void die(const char *what, const char *why)
 {
@@ -193,6 +176,5 @@ int main(void)
 	goto_test(batch);
 	nft_batch_close(batch);
 	nft_talk_close(&talk);
-	printf("1..%u\n", number);
-	return all_good ? 0 : 1;
+	return tap_end();
 }

@@ -1,33 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Tests helpers/lib/vitals.c: what is written is read, what is torn or foreign says nothing, and which sample is a minute old.
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "helpers/lib/vitals.h"
+#include "tap.h"
 
 #define NOW_MS INT64_C(1795257900769)
 
-static unsigned int number;
-static bool all_good = true;
 static char folder[] = "/tmp/nftward-vitals.XXXXXX";
-
-static void check(bool good, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void check(bool good, const char *format, ...)
-{
-	va_list arguments;
-
-	printf("%s %u - ", good ? "ok" : "not ok", ++number);
-	va_start(arguments, format);
-	vprintf(format, arguments);
-	va_end(arguments);
-	putchar('\n');
-	all_good &= good;
-}
 
 static void file_put(const char *name, const char *text)
 {
@@ -194,6 +178,5 @@ int main(void)
 		unlink(path);
 	}
 	rmdir(folder);
-	printf("1..%u\n", number);
-	return all_good ? 0 : 1;
+	return tap_end();
 }
