@@ -2,7 +2,7 @@
 // Rates out of counters that somebody else counts up, and how they went in the last minute; when to read again. No clock is touched.
 #include "top_rate.h"
 
-#include <string.h>
+#include <stdio.h>
 
 /* From nothing to the most that the minute had. What is more than nothing shows as something. */
 static const char *const blocks[] = { " ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" };
@@ -51,6 +51,7 @@ void top_rate_spark(const struct top_rate *rate, size_t columns, bool utf8,
 {
 	const uint64_t oldest = rate->at_ms / 1000 + 1;
 	float column[TOP_HISTORY_S] = { 0 }, most = 0;
+	size_t used = 0;
 
 	if (columns > TOP_HISTORY_S)
 		columns = TOP_HISTORY_S;
@@ -70,7 +71,8 @@ void top_rate_spark(const struct top_rate *rate, size_t columns, bool utf8,
 
 		if (share > (float)height && height < HEIGHTS)
 			height++;
-		strcat(ret, utf8 ? blocks[height] : characters[height]);
+		used += (size_t)snprintf(ret + used, TOP_SPARK_BYTES - used, "%s",
+					 utf8 ? blocks[height] : characters[height]);
 	}
 }
 

@@ -306,6 +306,7 @@ static bool matches(const struct top_data *data, enum top_pane pane, size_t row,
 {
 	char line[TOP_CELL_MAX * TOP_COLUMNS_MAX] = "", cell[TOP_CELL_MAX];
 	struct prefix prefix;
+	size_t length = 0;
 
 	if (!filter->text[0])
 		return true;
@@ -314,8 +315,7 @@ static bool matches(const struct top_data *data, enum top_pane pane, size_t row,
 		       prefix_overlaps(&filter->prefix, &prefix);
 	for (size_t i = 0; i < top_panes[pane].columns_length; i++) {
 		top_cell(data, pane, row, i, cell);
-		strcat(line, cell);
-		strcat(line, " ");
+		length += (size_t)snprintf(line + length, sizeof(line) - length, "%s ", cell);
 	}
 	return strcasestr(line, filter->text);
 }
