@@ -88,6 +88,9 @@ fast_lane() {
 
 # --- act -----------------------------------------------------------------------------------------------
 
+# crowded: as if there were more new connections than flood_begins, for a minute.
+crowded() { in_ns gw nft add element inet api_protection flood '{ tcp timeout 1m }'; }
+
 # packets OPTION...: from the client's side to the gateway; see packets --help.
 packets() {
 	in_ns cl "$NFTWARD_BUILDDIR/tests/lab/packets" --device veth-gw --mac "$LAB_GW_MAC" --to "$GW" "$@" >/dev/null

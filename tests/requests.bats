@@ -21,14 +21,14 @@ requests() {
 	between 60 "$(saw ok)" 60 "requests"
 	counts seen_requests 60 63 # the TLS handshake is one or two more
 	nothing_dropped
-	in_set "regulars$S" "$KEY"
-	run ! in_set "regulars$S" "$INNOCENT"
+	in_set "visitors$S" "$KEY"
+	run ! in_set "visitors$S" "$INNOCENT"
 }
 
 # bats test_tags=bookworm
-@test "a request is counted once, and who makes them becomes a regular (IPv4)" { requests 4; }
+@test "a request is counted once, and who makes them is remembered (IPv4)" { requests 4; }
 # bats test_tags=host
-@test "a request is counted once, and who makes them becomes a regular (IPv6)" { requests 6; }
+@test "a request is counted once, and who makes them is remembered (IPv6)" { requests 6; }
 
 upload() {
 	family 4
@@ -104,6 +104,7 @@ held() {
 promoted() {
 	family "$1"
 	rules_load
+	in_ns gw nft add element inet api_protection "regulars$S" "{ $KEY }"
 	gateway_start
 	lab_start gw tcpdump -l -n -i nflog:20 -w "$LAB_DIR/nflog.pcap" -U 2>"$LAB_DIR/tcpdump.log"
 	lab_wait 5 grep -q listening "$LAB_DIR/tcpdump.log"
@@ -114,6 +115,7 @@ promoted() {
 	counts promotions 1
 	[[ $(counter dropped_blocklist) -gt 0 ]] || fail "the block drops nothing"
 	[[ $(set_count "regulars$S") == 0 ]] || fail "still a regular"
+	run ! in_set "visitors$S" "$KEY"
 	# It was one up to the packet that got it promoted, and that one counts.
 	counts over_regulars "$(counter dropped_requests)"
 	lab_wait 3 test "$(tcpdump -r "$LAB_DIR/nflog.pcap" 2>/dev/null | wc -l)" = 1
@@ -152,6 +154,7 @@ subnet() {
 	family "$1"
 	rules_rate "subnet_rate$S" '30/second burst 60 packets'
 	rules_load
+	in_ns gw nft add element inet api_protection "regulars$S" "{ $4 }"
 	gateway_start
 	crowd "{\"sources\": $2, \"rate\": 0, \"timeout_ms\": 8000}" 3
 	[[ $(counter dropped_subnets) -gt 0 ]] || fail "the subnet was not limited"
@@ -169,12 +172,14 @@ subnet() {
 
 # bats test_tags=host
 @test "a subnet over its limit is throttled and nobody in it is blocked (IPv4)" {
-	subnet 4 '["198.51.100.11", "198.51.100.12", "198.51.100.13", "198.51.100.14"]' 198.51.100.0
+	subnet 4 '["198.51.100.11", "198.51.100.12", "198.51.100.13", "198.51.100.14"]' 198.51.100.0 \
+		'198.51.100.11, 198.51.100.12, 198.51.100.13, 198.51.100.14'
 }
 
 # bats test_tags=bookworm
 @test "a subnet over its limit is throttled and nobody in it is blocked (IPv6)" {
-	subnet 6 '["2001:db8:1:11::1", "2001:db8:1:12::1", "2001:db8:1:13::1", "2001:db8:1:14::1"]' 2001:db8:1::
+	subnet 6 '["2001:db8:1:11::1", "2001:db8:1:12::1", "2001:db8:1:13::1", "2001:db8:1:14::1"]' 2001:db8:1:: \
+		'2001:db8:1:11::, 2001:db8:1:12::, 2001:db8:1:13::, 2001:db8:1:14::'
 }
 
 partner() {

@@ -177,6 +177,12 @@ rules_rate() {
 	grep -qF "$2" "$LAB_RULES/api-protection/limits.nft"
 }
 
+# rules_timeout SET TIME: edits how long one set of limits.nft or state.nft keeps an element.
+rules_timeout() {
+	sed -i "/^\tset $1 {/,/^\t}/ s/timeout [0-9].*/timeout $2/" "$LAB_RULES"/api-protection/{limits,state}.nft
+	grep -qF "timeout $2" "$LAB_RULES"/api-protection/{limits,state}.nft
+}
+
 # rules_connections SET NUMBER: edits how many open connections it allows.
 rules_connections() {
 	sed -i -E "s|(@$1 .* ct count) [0-9]+|\1 $2|" "$LAB_RULES/api-protection/limits.nft"
