@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Tests helpers/lib/nft_batch.c against the kernel: a set emptied, a rule exchanged, and nothing of it where others were faster.
+// Tests helpers/lib/nft_batch.c against the kernel: a set emptied, a rule exchanged, a SYN proxy told what to say, and nothing of it where others were faster.
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
@@ -10,17 +10,21 @@
 #include "helpers/lib/nft_batch.h"
 #include "helpers/lib/nft_ctl.h"
 #include "helpers/lib/nft_inventory.h"
+#include "helpers/lib/nft_table.h"
 #include "tap.h"
 
 #define TABLE "batch"
 
-static const char rules[] = "table inet " TABLE " {\n"
-			    "	set hosts { type ipv4_addr; elements = { 192.0.2.1, 192.0.2.2 } }\n"
-			    "	chain audit { }\n"
-			    "	chain enforce { }\n"
-			    "	chain mode { counter; counter; goto audit comment \"old\"; }\n"
-			    "	chain empty { }\n"
-			    "}\n";
+static const char rules[] =
+	"table inet " TABLE " {\n"
+	"	set hosts { type ipv4_addr; elements = { 192.0.2.1, 192.0.2.2 } }\n"
+	"	synproxy proxy { mss 1460; wscale 7; timestamp sack-perm; }\n"
+	"	chain answer { type filter hook input priority 0; tcp dport 443 synproxy name proxy; }\n"
+	"	chain audit { }\n"
+	"	chain enforce { }\n"
+	"	chain mode { counter; counter; goto audit comment \"old\"; }\n"
+	"	chain empty { }\n"
+	"}\n";
 static const struct nft_batch_set hosts = { "hosts", 4, false };
 static const uint8_t host[4] = { 192, 0, 2, 3 };
 
@@ -140,6 +144,41 @@ static void goto_test(struct nft_batch *batch)
 	check(elements() == 1 && is("mode", 1, "audit", comment), "with all else");
 }
 
+/* In use by a rule, as it always is. */
+static void synproxy_test(struct nft_batch *batch)
+{
+	static const struct nft_synproxy wants[] = {
+		{ .mss = 8960, .wscale = 14, .scales = true, .sack = true },
+		{ .mss = 1360, .timestamps = true },
+	};
+	struct nft_table *table = NULL;
+	struct nft_synproxy is = { 0 };
+	struct errmsg error = { "" };
+	int err;
+
+	if (nft_table_open_named(&table, TABLE, &error))
+		die("nf_tables", error.text);
+	err = nft_table_synproxy(table, "proxy", &is, NULL);
+	check(!err && is.mss == 1460 && is.wscale == 7 && is.scales && is.timestamps && is.sack,
+	      "a SYN proxy is read as nft has written it: mss %u wscale %u", is.mss, is.wscale);
+	for (size_t i = 0; i < sizeof(wants) / sizeof(*wants); i++) {
+		const struct nft_synproxy *want = &wants[i];
+
+		nft_batch_synproxy(batch, "proxy", want);
+		err = nft_batch_commit(batch, &error);
+		if (!err)
+			err = nft_table_synproxy(table, "proxy", &is, &error);
+		check(!err && is.mss == want->mss && is.wscale == want->wscale &&
+			      is.scales == want->scales && is.timestamps == want->timestamps &&
+			      is.sack == want->sack,
+		      "and says what it is told to: mss %u wscale %u %s", is.mss, is.wscale,
+		      error.text);
+	}
+	err = nft_table_synproxy(table, "nowhere", &is, &error);
+	check(err == -ENOENT, "one that is not there: %s", error.text);
+	nft_table_close(table);
+}
+
 /* --- where ------------------------------------------------------------------------------------------- */
 
 /* A network namespace that is gone with this process, and in it the table. */
@@ -174,6 +213,7 @@ int main(void)
 	generation_test(batch);
 	flush_test(batch);
 	goto_test(batch);
+	synproxy_test(batch);
 	nft_batch_close(batch);
 	nft_talk_close(&talk);
 	return tap_end();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Changes elements of sets of our tables, and where a chain goes: any number of changes in one transaction.
+// Changes elements of sets of our tables, where a chain goes, what a SYN proxy says: any number of changes in one transaction.
 #include "nft_batch.h"
 
 #include <arpa/inet.h>
@@ -11,6 +11,7 @@
 
 #include <libmnl/libmnl.h>
 #include <linux/netfilter.h>
+#include <linux/netfilter/nf_synproxy.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
@@ -23,7 +24,7 @@
 
 /* What a message is about; neither is copied. */
 struct about {
-	const char *kind; /* "set", "chain"; NULL: begin and end of the batch */
+	const char *kind; /* "set", "chain", "synproxy"; NULL: begin and end of the batch */
 	const char *name;
 };
 
@@ -393,6 +394,37 @@ void nft_batch_goto(struct nft_batch *batch, const char *chain, const char *targ
 	goto_put(header, target);
 	if (comment)
 		comment_put(header, comment);
+	message_done(batch, header);
+}
+
+/* --- objects --------------------------------------------------------------------------------- */
+
+/*
+ * nft_batch_synproxy - from the commit on a named SYN proxy says this; rules that refer to it stay.
+ *
+ * name: not copied; outlives the batch. Where there is none of that name one is made.
+ */
+void nft_batch_synproxy(struct nft_batch *batch, const char *name,
+			const struct nft_synproxy *synproxy)
+{
+	const uint32_t flags = NF_SYNPROXY_OPT_MSS |
+			       (synproxy->scales ? NF_SYNPROXY_OPT_WSCALE : 0) |
+			       (synproxy->timestamps ? NF_SYNPROXY_OPT_TIMESTAMP : 0) |
+			       (synproxy->sack ? NF_SYNPROXY_OPT_SACK_PERM : 0);
+	struct nlmsghdr *header = message_begin(batch, (struct about){ "synproxy", name },
+						NFT_MSG_NEWOBJ, NLM_F_CREATE);
+	struct nlattr *nest;
+
+	if (!header)
+		return;
+	mnl_attr_put_strz(header, NFTA_OBJ_TABLE, batch->table);
+	mnl_attr_put_strz(header, NFTA_OBJ_NAME, name);
+	mnl_attr_put_u32(header, NFTA_OBJ_TYPE, htonl(NFT_OBJECT_SYNPROXY));
+	nest = mnl_attr_nest_start(header, NFTA_OBJ_DATA);
+	mnl_attr_put_u16(header, NFTA_SYNPROXY_MSS, htons(synproxy->mss));
+	mnl_attr_put_u8(header, NFTA_SYNPROXY_WSCALE, synproxy->wscale);
+	mnl_attr_put_u32(header, NFTA_SYNPROXY_FLAGS, htonl(flags));
+	mnl_attr_nest_end(header, nest);
 	message_done(batch, header);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Changes elements of sets of our tables, and where a chain goes: any number of changes in one transaction. */
+/* Changes elements of sets of our tables, where a chain goes, what a SYN proxy says: any number of changes in one transaction. */
 #ifndef NFTWARD_NFT_BATCH_H
 #define NFTWARD_NFT_BATCH_H
 
@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "errmsg.h"
+#include "nft_table.h"
 
 /* A set as nft_batch must know it. The name is not copied: it outlives the batch. */
 struct nft_batch_set {
@@ -33,6 +34,8 @@ void nft_batch_delete_box(struct nft_batch *batch, const struct nft_batch_set *s
 void nft_batch_flush(struct nft_batch *batch, const char *set);
 void nft_batch_goto(struct nft_batch *batch, const char *chain, const char *target,
 		    const char *comment);
+void nft_batch_synproxy(struct nft_batch *batch, const char *name,
+			const struct nft_synproxy *synproxy);
 void nft_batch_reset(struct nft_batch *batch);
 int nft_batch_commit(struct nft_batch *batch, struct errmsg *reterr);
 int nft_batch_commit_of(struct nft_batch *batch, uint32_t generation, struct errmsg *reterr);

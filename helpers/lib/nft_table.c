@@ -11,6 +11,7 @@
 
 #include <libmnl/libmnl.h>
 #include <linux/netfilter.h>
+#include <linux/netfilter/nf_synproxy.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
@@ -509,6 +510,57 @@ int nft_table_limit(struct nft_table *table, const char *name, struct nft_limit 
 				  "packets\" in limits.nft",
 				  name);
 	*ret = object.limit;
+	return 0;
+}
+
+/* --- SYN proxies ----------------------------------------------------------------------------- */
+
+/* Its numbers have 16, 8 and 32 bits (nft_synproxy_do_dump in net/netfilter/nft_synproxy.c). */
+static int synproxy_message(const struct nlmsghdr *header, void *data)
+{
+	struct nft_synproxy *synproxy = data;
+	struct nlattr *attribute;
+
+	mnl_attr_for_each(attribute, header, sizeof(struct nfgenmsg))
+	{
+		const struct nlattr *mss, *wscale;
+		uint64_t flags;
+
+		if (mnl_attr_get_type(attribute) != NFTA_OBJ_DATA)
+			continue;
+		flags = nft_attribute_number(attribute, NFTA_SYNPROXY_FLAGS);
+		mss = nft_attribute(attribute, NFTA_SYNPROXY_MSS);
+		wscale = nft_attribute(attribute, NFTA_SYNPROXY_WSCALE);
+		synproxy->timestamps = flags & NF_SYNPROXY_OPT_TIMESTAMP;
+		synproxy->sack = flags & NF_SYNPROXY_OPT_SACK_PERM;
+		synproxy->scales = flags & NF_SYNPROXY_OPT_WSCALE;
+		if (mss && flags & NF_SYNPROXY_OPT_MSS && mnl_attr_validate(mss, MNL_TYPE_U16) >= 0)
+			synproxy->mss = ntohs(mnl_attr_get_u16(mss));
+		if (wscale && synproxy->scales && mnl_attr_validate(wscale, MNL_TYPE_U8) >= 0)
+			synproxy->wscale = mnl_attr_get_u8(wscale);
+	}
+	return MNL_CB_OK;
+}
+
+/*
+ * nft_table_synproxy - a named SYN proxy.
+ *
+ * Errors: -ENOENT no such table or object; -EOPNOTSUPP, too, where the kernel has no SYN proxy; -EPERM.
+ */
+int nft_table_synproxy(struct nft_table *table, const char *name, struct nft_synproxy *ret,
+		       struct errmsg *reterr)
+{
+	struct nlmsghdr *header = nft_talk_request(&table->talk, NFT_MSG_GETOBJ, NLM_F_ACK);
+	struct nft_synproxy synproxy = { 0 };
+	int err;
+
+	mnl_attr_put_strz(header, NFTA_OBJ_TABLE, table->name);
+	mnl_attr_put_strz(header, NFTA_OBJ_NAME, name);
+	mnl_attr_put_u32(header, NFTA_OBJ_TYPE, htonl(NFT_OBJECT_SYNPROXY));
+	err = nft_talk_ask(&table->talk, header, synproxy_message, &synproxy);
+	if (err)
+		return failed(err, "synproxy", name, reterr);
+	*ret = synproxy;
 	return 0;
 }
 

@@ -62,10 +62,22 @@ void nft_set_free(struct nft_set *set);
 struct nlattr;
 int nft_set_parse(struct nft_set *ret, const struct nlattr *nest);
 
-/* --- limits and mode */
+/* --- limits, SYN proxies and mode */
 
 int nft_table_limit(struct nft_table *table, const char *name, struct nft_limit *ret,
 		    struct errmsg *reterr);
+
+/* What a SYN proxy says of TCP's options in the name of a server. */
+struct nft_synproxy {
+	uint16_t mss;
+	uint8_t wscale; /* 0 where scales is false */
+	bool scales; /* windows */
+	bool timestamps;
+	bool sack;
+};
+
+int nft_table_synproxy(struct nft_table *table, const char *name, struct nft_synproxy *ret,
+		       struct errmsg *reterr);
 
 enum nft_mode {
 	NFT_MODE_OFF,
