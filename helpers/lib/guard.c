@@ -12,7 +12,7 @@
 #include "clock.h"
 #include "egress_elements.h"
 #include "nft_table.h"
-#include "parse.h"
+#include "sysctl.h"
 #include "xdp_maps.h"
 #include "xdp_pins.h"
 
@@ -301,22 +301,11 @@ static void xdp_read(const struct xdp_pins *pins, struct guard_xdp *ret)
 	xdp_maps_close(&maps);
 }
 
-static bool number_read(const char *path, uint64_t *ret)
+/* guard_conntrack_read - how full conntrack is, of the network namespace that the caller is in. */
+void guard_conntrack_read(struct guard_conntrack *ret)
 {
-	FILE *file = fopen(path, "re");
-	char line[32] = "";
-	bool read = file && fgets(line, sizeof(line), file);
-
-	if (file)
-		fclose(file);
-	line[strcspn(line, "\n")] = '\0';
-	return read && !parse_number(line, 0, UINT64_MAX, ret);
-}
-
-static void conntrack_read(struct guard_conntrack *ret)
-{
-	ret->known = number_read("/proc/sys/net/netfilter/nf_conntrack_count", &ret->entries) &&
-		     number_read("/proc/sys/net/netfilter/nf_conntrack_max", &ret->max);
+	ret->known = !sysctl_number("net/netfilter/nf_conntrack_count", 0, &ret->entries) &&
+		     !sysctl_number("net/netfilter/nf_conntrack_max", 0, &ret->max);
 }
 
 /*
@@ -342,7 +331,7 @@ int guard_read(struct guard_reader *reader, struct guard *ret, struct errmsg *re
 	if (reader->options.policy_users)
 		policy_users_read(reader, ret);
 	xdp_read(&reader->pins, &ret->xdp);
-	conntrack_read(&ret->conntrack);
+	guard_conntrack_read(&ret->conntrack);
 	vitals_blocks_read(reader->options.state, &ret->blocks);
 	vitals_watch_read(reader->options.state, &ret->watch);
 	vitals_promote_read(reader->options.state, &ret->promote);

@@ -89,6 +89,7 @@ int guard_open(struct guard_reader **ret, const struct guard_options *options,
 struct guard_reader *guard_close(struct guard_reader *reader);
 int guard_read(struct guard_reader *reader, struct guard *ret, struct errmsg *reterr);
 void guard_free(struct guard *guard);
+void guard_conntrack_read(struct guard_conntrack *ret);
 bool guard_in_force(const struct guard *guard);
 /* In a sample: what XDP counted could not be read then. */
 #define GUARD_XDP_UNREAD "xdp unread"
