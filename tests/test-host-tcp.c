@@ -2,31 +2,14 @@
 // Tests helpers/lib/host_tcp.c: how far windows are shifted, when two options are the same, and a host without a device.
 #include <errno.h>
 #include <sched.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "helpers/lib/host_tcp.h"
+#include "tap.h"
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
-
-static unsigned int number;
-static bool all_good = true;
-
-static void check(bool good, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void check(bool good, const char *format, ...)
-{
-	va_list arguments;
-
-	printf("%s %u - ", good ? "ok" : "not ok", ++number);
-	va_start(arguments, format);
-	vprintf(format, arguments);
-	va_end(arguments);
-	putchar('\n');
-	all_good &= good;
-}
 
 /* What SYN-ACKs of Linux 6.18 say with such a tcp_rmem from 6291456 on, and the ends of the range. */
 static const struct {
@@ -98,6 +81,5 @@ int main(void)
 	wscale_test();
 	same_test();
 	alone_test();
-	printf("1..%u\n", number);
-	return all_good ? 0 : 1;
+	return tap_end();
 }
