@@ -220,7 +220,7 @@ static uint64_t sysctl_or(const char *name, unsigned int place, uint64_t otherwi
 /*
  * host_tcp_wscale - by how many bits a window is shifted that may grow to so many bytes.
  *
- * As tcp_select_initial_window() in net/ipv4/tcp_output.c has it, the same from Linux 4.20 to 6.18.
+ * As tcp_select_initial_window() in net/ipv4/tcp_output.c has it.
  */
 uint8_t host_tcp_wscale(uint64_t window_bytes)
 {
@@ -255,7 +255,7 @@ static uint16_t mss_of(const struct reading *reading, int family)
 int host_tcp_read(struct host_tcp *ret, struct errmsg *reterr)
 {
 	struct reading *reading = calloc(1, sizeof(*reading));
-	/* Before Linux 6.9 a network namespace does not see rmem_max, which is the smaller one as a rule. */
+	/* Older kernels do not show rmem_max in a network namespace; it is the smaller one as a rule. */
 	const uint64_t most = sysctl_or("net/core/rmem_max", 0, 0);
 	uint64_t window = sysctl_or("net/ipv4/tcp_rmem", 2, 0);
 	struct nft_synproxy says = {

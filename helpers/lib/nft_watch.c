@@ -261,7 +261,7 @@ _Static_assert(NFTA_TABLE_NAME == 1 && NFTA_CHAIN_TABLE == 1 && NFTA_RULE_TABLE 
 /*
  * nft_watch_open - listens in the network namespace that the caller is in.
  *
- * log_group: NFLOG group of the promotions. It can have one listener; where it has another or the kernel has no NFLOG,
+ * log_group: NFLOG group of the promotions; 0: none. It can have one listener; where it has another or the kernel has no NFLOG,
  * retwarning says so, nft_watch_fd is -1 for it, and promotions are not heard. ret: freed with nft_watch_close.
  * Errors: -EPERM; what socket(2) says.
  */
@@ -281,7 +281,7 @@ int nft_watch_open(struct nft_watch **ret, uint16_t log_group, struct errmsg *re
 		return errmsg_set(reterr, err, "cannot listen to nf_tables: %s", strerror(-err));
 	}
 	/* A group that another socket has is EPERM (nfulnl_recv_config in nfnetlink_log.c); we had the right to open the first. */
-	err = log_open(watch, log_group);
+	err = log_group ? log_open(watch, log_group) : 0;
 	if (err)
 		errmsg_set(retwarning, err, "cannot listen to NFLOG group %u: %s", log_group,
 			   err == -EPERM || err == -EBUSY ? "another program does" :
