@@ -22,6 +22,7 @@ static const struct command {
 	{ "blocklist", "load feeds; promote, watch, save and restore: what the units run", NULL },
 	{ "egress", "who was denied to connect where; an allow-list out of that; names", NULL },
 	{ "export", "metrics for Prometheus: printed, as a file, or over HTTP", NULL },
+	{ "flood", "lanes under floods: shown, watched, regulars kept over reboots", NULL },
 	{ "mode", "switch rules between audit and enforce, now and for the next load", NULL },
 	{ "status", "whether the protection is in force, what it does, what not", NULL },
 	{ "top", "a live view of all that, with keys to block, unblock and allow", NULL },

@@ -143,7 +143,7 @@ refuses() {
 	for word in --help help; do
 		run --separate-stderr "$NFTWARD" "$word"
 		[[ $status == 0 && -z $stderr && $output == Usage:* ]] || fail "$word: $status, $stderr"
-		for command in block blocked blocklist egress export mode status top unblock xdp; do
+		for command in block blocked blocklist egress export flood mode status top unblock xdp; do
 			[[ $output =~ $'\n'\ +$command\ +[a-z] ]] || fail "no $command: $output"
 		done
 	done
@@ -155,8 +155,8 @@ refuses() {
 }
 
 @test "an unknown command is refused in one line that names those that are there" {
-	says 2 "nftward: there is no command 'foo'; there are: block, blocked, blocklist, egress, export, mode, status, top, unblock, xdp" foo
-	says 2 "nftward: there is no command ''; there are: block, blocked, blocklist, egress, export, mode, status, top, unblock, xdp" ''
+	says 2 "nftward: there is no command 'foo'; there are: block, blocked, blocklist, egress, export, flood, mode, status, top, unblock, xdp" foo
+	says 2 "nftward: there is no command ''; there are: block, blocked, blocklist, egress, export, flood, mode, status, top, unblock, xdp" ''
 	says 2 "nftward: there is no option '--foo' (try --help)" --foo
 }
 
