@@ -143,10 +143,19 @@ static void element_heard(struct watcher *watcher, const struct nft_event *event
 	watcher->elements[watcher->elements_length++] = element;
 }
 
+/* Sets that say what is going on: nobody is blocked by them, and while there is pressure they are written every few seconds. */
+static bool is_news(const char *set)
+{
+	return set &&
+	       (!strcmp(set, "flood") || !strcmp(set, "answered") || !strcmp(set, "pressure"));
+}
+
 static void handle(const struct nft_event *event, void *data)
 {
 	struct watcher *watcher = data;
 
+	if (is_news(event->set))
+		return;
 	mirror_event(watcher->mirror, event);
 	switch (event->kind) {
 	case NFT_EVENT_PROMOTED:
