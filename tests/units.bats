@@ -9,7 +9,7 @@ EXPOSURE_MAX=20
 
 UNITS=(nftward-watch.service nftward-xdp@.service nftward-restore.service nftables-blocklist.service nftables-exporter.service
 	nftables-exporter-textfile.service nftward-egress.service
-	nftward-egress-restore.service)
+	nftward-egress-restore.service nftward-flood.service)
 TIMER=nftables-blocklist.timer
 # The rest, which run nothing themselves.
 OTHERS=("$TIMER" nftables-exporter.socket nftables-exporter-textfile.timer nftward-egress.timer)
@@ -32,7 +32,7 @@ setup() {
 
 teardown() {
 	[[ -n $STARTED ]] || return 0
-	systemctl stop "${OTHERS[@]}" ${UNIT:+"$UNIT"} nftables-exporter nftward-watch nftward-restore nftables || true
+	systemctl stop "${OTHERS[@]}" ${UNIT:+"$UNIT"} nftables-exporter nftward-flood nftward-watch nftward-restore nftables || true
 	[[ -z $DEVICE ]] || ip link del "$DEVICE"
 	rm -rf /var/lib/nftward /var/log/nftables-violations.log
 	lab_end
@@ -49,7 +49,7 @@ teardown() {
 	program=$(find "$ROOT" -path '*/sbin/nftward')
 	[[ -x $program ]]
 	for unit in "${UNITS[@]}"; do
-		grep -qE '^ExecStart=/[^@]*/sbin/nftward (xdp|blocklist|egress|export) [[:punct:]a-z]' "$FOLDER/$unit" || fail "$unit runs nothing"
+		grep -qE '^ExecStart=/[^@]*/sbin/nftward (xdp|blocklist|egress|export|flood) [[:punct:]a-z]' "$FOLDER/$unit" || fail "$unit runs nothing"
 		sed "s|${program#"$ROOT"}|$program|" "$FOLDER/$unit" >"$BATS_TEST_TMPDIR/units/$unit"
 	done
 	for unit in "${OTHERS[@]}"; do cp "$FOLDER/$unit" "$BATS_TEST_TMPDIR/units"; done
@@ -80,7 +80,7 @@ shows() { nftward xdp show --json | jq -e "$1" >/dev/null; }
 
 watches() { systemctl -q is-active nftward-watch; }
 
-journal() { journalctl -qb -o cat ${UNIT:+-u "$UNIT"} -u nftward-watch -u nftward-restore -u nftables-blocklist -u 'nftables-exporter*'; }
+journal() { journalctl -qb -o cat ${UNIT:+-u "$UNIT"} -u nftward-watch -u nftward-flood -u nftward-restore -u nftables-blocklist -u 'nftables-exporter*'; }
 
 # installed: what make install gives is on this machine.
 installed() {
@@ -194,4 +194,37 @@ blocks() { nft get element inet api_protection blocklist "{ $1 }" >/dev/null 2>&
 	systemctl start "$TIMER"
 	systemctl list-timers --no-pager | grep -q nftables-blocklist
 	[[ -z $(complaints) ]] || fail "$(complaints)"
+}
+
+loose() { [[ $(</proc/sys/net/netfilter/nf_conntrack_tcp_loose) == "$1" ]]; }
+regular() { nft get element inet api_protection regulars "{ $1 }" >/dev/null 2>&1; }
+
+# bats test_tags=guest
+@test "the watcher over floods changes its sysctl and puts it back, and regulars outlive a stop, all in their sandbox" {
+	requires systemctl jq nft
+	[[ -n ${NFTWARD_GUEST:-} ]] || skip "starts services: runs in the guests only"
+	local pid
+	installed
+	loose 1
+	systemctl start nftward-restore nftward-flood || fail "$(journal)"
+	lab_wait 5 loose 0 || fail "$(journal)"
+	nftward flood show --json | jq -e '.watched and ([.synproxies[].agrees] == [true, true]) and .tcp_loose.right' >/dev/null || fail "$(nftward flood show; journal)"
+	nft add element inet api_protection regulars '{ 192.0.2.77 }'
+	# What is killed is put back, and then begun anew.
+	pid=$(systemctl show -P MainPID nftward-flood)
+	kill -9 "$pid"
+	put_back() { journal | grep -q 'tcp_loose is 1 again'; }
+	lab_wait 5 put_back || fail "$(journal)"
+	watches_anew() { [[ $(systemctl show -P MainPID nftward-flood) != "$pid" ]] && systemctl -q is-active nftward-flood && loose 0; }
+	lab_wait 10 watches_anew || fail "$(journal)"
+	# Without rules it is as it was before.
+	systemctl stop nftables
+	lab_wait 6 loose 1 || fail "$(journal)"
+	systemctl stop nftward-flood
+	systemctl start nftables nftward-restore
+	regular 192.0.2.77 || fail "$(journal)"
+	nft flush set inet api_protection regulars
+	systemctl reload nftables
+	lab_wait 5 regular 192.0.2.77 || fail "not after a reload: $(journal)"
+	run ! grep -E 'denied|not permitted|SIGSYS|cannot' <(journal)
 }
