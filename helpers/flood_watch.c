@@ -33,7 +33,7 @@
 #define LOOK_MS 10000
 /* How often this host's own options are looked at, and how long after a change of a device: more may follow. */
 #define HOST_MS 30000
-#define HOST_SOON_MS 1000
+#define HOST_SOON_MS 300
 #define SAVE_MS (10 * 60 * 1000)
 /* A table that is gone for so long was not taken away by somebody who is about to load it again. */
 #define PATIENCE_MS 2000
@@ -235,8 +235,7 @@ static void loose_drop(struct watcher *watcher)
 
 	if (loose_release(watcher->loose, &error, &news))
 		tell(watcher, TOPIC_LOOSE, "<3>", error.text);
-	if (news.text[0])
-		cli_log("<6>", "%s", news.text);
+	tell(watcher, TOPIC_LOOSE, "<5>", news.text);
 }
 
 static void table_gone(struct watcher *watcher, const char *why, uint64_t now)
