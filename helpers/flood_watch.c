@@ -393,7 +393,8 @@ static int turn(struct watcher *watcher, struct errmsg *reterr)
 		load_turn(watcher, now);
 		loose_turn(watcher);
 	}
-	if (now >= watcher->save_ms)
+	/* A disk that is slow must not let pressure run out. */
+	if (now >= watcher->save_ms && !watcher->pressed)
 		save_turn(watcher, now);
 	return err;
 }
