@@ -169,7 +169,7 @@ blocks() { nft get element inet api_protection blocklist "{ $1 }" >/dev/null 2>&
 	run ! nft list table inet api_protection
 	jq -es '[.[] | select(.address == "192.0.2.98")] | length == 1' /var/lib/nftward/blocklist.json >/dev/null
 	systemctl start nftables nftward-restore
-	lab_wait 5 blocks 192.0.2.98 || fail "not after a start: $(journal)"
+	lab_wait 15 blocks 192.0.2.98 || fail "not after a start: $(journal)"
 	blocks 192.0.2.99
 	gone() { ! blocks 192.0.2.97; }
 	lab_wait 3 gone
@@ -207,7 +207,7 @@ regular() { nft get element inet api_protection regulars "{ $1 }" >/dev/null 2>&
 	installed
 	loose 1
 	systemctl start nftward-restore nftward-flood || fail "$(journal)"
-	lab_wait 5 loose 0 || fail "$(journal)"
+	lab_wait 15 loose 0 || fail "$(journal)"
 	nftward flood show --json | jq -e '.watched and ([.synproxies[].agrees] == [true, true]) and .tcp_loose.right' >/dev/null || fail "$(nftward flood show; journal)"
 	nft add element inet api_protection regulars '{ 192.0.2.77 }'
 	# What is killed is put back, and then begun anew.
@@ -219,12 +219,12 @@ regular() { nft get element inet api_protection regulars "{ $1 }" >/dev/null 2>&
 	lab_wait 10 watches_anew || fail "$(journal)"
 	# Without rules it is as it was before.
 	systemctl stop nftables
-	lab_wait 6 loose 1 || fail "$(journal)"
+	lab_wait 15 loose 1 || fail "$(journal)"
 	systemctl stop nftward-flood
 	systemctl start nftables nftward-restore
 	regular 192.0.2.77 || fail "$(journal)"
 	nft flush set inet api_protection regulars
 	systemctl reload nftables
-	lab_wait 5 regular 192.0.2.77 || fail "not after a reload: $(journal)"
+	lab_wait 15 regular 192.0.2.77 || fail "not after a reload: $(journal)"
 	run ! grep -E 'denied|not permitted|SIGSYS|cannot' <(journal)
 }
