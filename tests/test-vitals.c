@@ -109,6 +109,23 @@ static void resolve_test(void)
 	      "a run of resolve is read as it was written");
 }
 
+static void flood_test(void)
+{
+	struct vitals_flood written = { .at_ms = NOW_MS,
+					.started_ms = NOW_MS - 5,
+					.connections = 41000,
+					.connections_max = 50000 },
+			    read;
+
+	vitals_flood_read(folder, &read);
+	check(!read.known && !read.connections_max, "nobody has watched for floods yet");
+	vitals_flood_write(folder, &written);
+	vitals_flood_read(folder, &read);
+	check(read.known && read.at_ms == NOW_MS && read.started_ms == NOW_MS - 5 &&
+		      read.connections == 41000 && read.connections_max == 50000,
+	      "the words of the watch for floods are read as they were written");
+}
+
 static struct vitals_sample sample_of(int64_t at_ms, uint64_t packets)
 {
 	struct vitals_sample sample = { .at_ms = at_ms, .length = 1 };
@@ -161,7 +178,7 @@ static void watch_test(void)
 
 int main(void)
 {
-	static const char *const names[] = { "blocks", "watch", "promote", "resolve" };
+	static const char *const names[] = { "blocks", "watch", "promote", "resolve", "flood" };
 	char path[256];
 
 	if (!mkdtemp(folder))
@@ -172,6 +189,7 @@ int main(void)
 	hostile_test();
 	promote_test();
 	resolve_test();
+	flood_test();
 	watch_test();
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		snprintf(path, sizeof(path), "%s/vitals-%s.json", folder, names[i]);

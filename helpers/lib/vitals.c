@@ -21,6 +21,7 @@
 #define WATCH_NAME "vitals-watch.json"
 #define PROMOTE_NAME "vitals-promote.json"
 #define RESOLVE_NAME "vitals-resolve.json"
+#define FLOOD_NAME "vitals-flood.json"
 
 /* --- files -------------------------------------------------------------------------------------- */
 
@@ -172,6 +173,30 @@ int vitals_resolve_write(const char *state, const struct vitals_resolve *resolve
 				      "failed", (json_int_t)resolve->failed, "skipped",
 				      (json_int_t)resolve->skipped, "elements",
 				      (json_int_t)resolve->elements));
+}
+
+/* --- flood -------------------------------------------------------------------------------------- */
+
+void vitals_flood_read(const char *state, struct vitals_flood *ret)
+{
+	json_t *object;
+
+	*ret = (struct vitals_flood){ 0 };
+	object = object_read(state, FLOOD_NAME, &ret->at_ms);
+	ret->known = object != NULL;
+	ret->started_ms = (int64_t)natural(json_object_get(object, "started_ms"));
+	ret->connections = natural(json_object_get(object, "connections"));
+	ret->connections_max = natural(json_object_get(object, "connections_max"));
+	json_decref(object);
+}
+
+int vitals_flood_write(const char *state, const struct vitals_flood *flood)
+{
+	return object_write(state, FLOOD_NAME, flood->at_ms,
+			    json_pack("{s:I, s:I, s:I}", "started_ms",
+				      (json_int_t)flood->started_ms, "connections",
+				      (json_int_t)flood->connections, "connections_max",
+				      (json_int_t)flood->connections_max));
 }
 
 /* --- watch -------------------------------------------------------------------------------------- */

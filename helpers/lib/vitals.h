@@ -72,15 +72,26 @@ struct vitals_resolve {
 	uint64_t elements;
 };
 
+/* What nftward flood watch last saw; it says so every VITALS_EVERY_MS. */
+struct vitals_flood {
+	bool known;
+	int64_t at_ms;
+	int64_t started_ms;
+	uint64_t connections; /* open TCP connections of this host */
+	uint64_t connections_max; /* from here on newcomers wait */
+};
+
 void vitals_blocks_read(const char *state, struct vitals_blocks *ret);
 void vitals_watch_read(const char *state, struct vitals_watch *ret);
 void vitals_promote_read(const char *state, struct vitals_promote *ret);
 void vitals_resolve_read(const char *state, struct vitals_resolve *ret);
+void vitals_flood_read(const char *state, struct vitals_flood *ret);
 
 int vitals_blocks_write(const char *state, const struct vitals_blocks *blocks);
 int vitals_watch_write(const char *state, const struct vitals_watch *watch);
 int vitals_promote_write(const char *state, const struct vitals_promote *promote);
 int vitals_resolve_write(const char *state, const struct vitals_resolve *resolve);
+int vitals_flood_write(const char *state, const struct vitals_flood *flood);
 
 void vitals_sample_add(struct vitals_watch *watch, const struct vitals_sample *sample);
 const struct vitals_sample *vitals_minute_ago(const struct vitals_watch *watch, int64_t now_ms);
