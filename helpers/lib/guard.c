@@ -58,6 +58,7 @@ struct counted {
 struct guard_reader {
 	struct guard_options options;
 	struct nft_talk talk;
+	struct nft_table *api;
 	struct nft_table *egress;
 	struct xdp_pins pins;
 	struct counted *counted;
@@ -82,6 +83,8 @@ int guard_open(struct guard_reader **ret, const struct guard_options *options,
 	reader->options = *options;
 	err = nft_talk_open(&reader->talk, reterr);
 	if (!err)
+		err = nft_table_open(&reader->api, reterr);
+	if (!err)
 		err = nft_table_open_named(&reader->egress, EGRESS_TABLE_NAME, reterr);
 	if (!err)
 		err = xdp_pins_look(&reader->pins, options->pins, reterr);
@@ -97,6 +100,7 @@ struct guard_reader *guard_close(struct guard_reader *reader)
 {
 	if (!reader)
 		return NULL;
+	nft_table_close(reader->api);
 	nft_table_close(reader->egress);
 	nft_talk_close(&reader->talk);
 	free(reader->counted);
@@ -332,14 +336,17 @@ int guard_read(struct guard_reader *reader, struct guard *ret, struct errmsg *re
 		policy_users_read(reader, ret);
 	xdp_read(&reader->pins, &ret->xdp);
 	guard_conntrack_read(&ret->conntrack);
+	lanes_read(&ret->lanes, reader->api, &ret->api.inventory, reader->options.host_tcp);
 	vitals_blocks_read(reader->options.state, &ret->blocks);
 	vitals_watch_read(reader->options.state, &ret->watch);
 	vitals_promote_read(reader->options.state, &ret->promote);
 	vitals_resolve_read(reader->options.state, &ret->resolve);
+	vitals_flood_read(reader->options.state, &ret->flood);
 	if (access(reader->options.state, R_OK | X_OK) && errno == EACCES)
 		errmsg_set(&ret->memory_why, 0, "cannot read %s: %s", reader->options.state,
 			   strerror(errno));
 	ret->watch_runs = ret->watch.known && ret->at_ms - ret->watch.at_ms < VITALS_STALE_MS;
+	ret->flood_runs = ret->flood.known && ret->at_ms - ret->flood.at_ms < VITALS_STALE_MS;
 	return 0;
 }
 
@@ -356,6 +363,15 @@ void guard_free(struct guard *guard)
 bool guard_in_force(const struct guard *guard)
 {
 	return guard->api.force == GUARD_ENFORCE;
+}
+
+/* guard_xdp_is - whether packets of that verdict were passed on ("pass"), dropped ("drop"), or answered ("tx"). */
+bool guard_xdp_is(enum verdict verdict, const char *fate)
+{
+	const size_t length = strlen(fate);
+
+	return !strncmp(xdp_verdict_names[verdict], fate, length) &&
+	       xdp_verdict_names[verdict][length] == '_';
 }
 
 static void sample_put(struct vitals_sample *sample, const char *layer, const char *name,
@@ -378,6 +394,8 @@ void guard_sample(const struct guard *guard, struct vitals_sample *ret)
 	for (size_t i = 0; i < guard->api.inventory.counters_length; i++)
 		sample_put(ret, "", guard->api.inventory.counters[i].name,
 			   guard->api.inventory.counters[i].packets);
+	if (guard->lanes.invalid_known)
+		sample_put(ret, "", GUARD_COOKIES_INVALID, guard->lanes.invalid);
 	if (guard->xdp.why.text[0])
 		sample_put(ret, "", GUARD_XDP_UNREAD, 1);
 	for (int i = 0; i < VERDICTS && guard->xdp.length; i++)

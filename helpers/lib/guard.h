@@ -9,6 +9,7 @@
 
 #include "bpf/contract.h"
 #include "errmsg.h"
+#include "lanes.h"
 #include "nft_inventory.h"
 #include "vitals.h"
 #include "xdp_attached.h"
@@ -67,11 +68,14 @@ struct guard {
 	size_t policy_users_length;
 	struct guard_xdp xdp;
 	struct guard_conntrack conntrack;
+	struct lanes lanes;
 	struct vitals_blocks blocks;
 	struct vitals_watch watch;
 	struct vitals_promote promote;
 	struct vitals_resolve resolve;
+	struct vitals_flood flood;
 	bool watch_runs; /* it was heard of lately */
+	bool flood_runs; /* likewise */
 	struct errmsg memory_why; /* the helpers' files are there and not for us; else "" */
 };
 
@@ -79,6 +83,7 @@ struct guard_options {
 	const char *state; /* LEDGER_STATE_DEFAULT */
 	const char *pins; /* XDP_PINS_DEFAULT */
 	bool count_elements; /* of all sets, also where the kernel does not tell how many there are, which costs a dump */
+	bool host_tcp; /* whether SYN cookies promise what this host keeps: asks for its routes */
 	bool policy_users; /* whom egress_policy has destinations for, as far as the first elements of its lists tell */
 };
 
@@ -91,8 +96,11 @@ int guard_read(struct guard_reader *reader, struct guard *ret, struct errmsg *re
 void guard_free(struct guard *guard);
 void guard_conntrack_read(struct guard_conntrack *ret);
 bool guard_in_force(const struct guard *guard);
+bool guard_xdp_is(enum verdict verdict, const char *fate);
 /* In a sample: what XDP counted could not be read then. */
 #define GUARD_XDP_UNREAD "xdp unread"
+/* What the kernel's SYN proxy counts of them. */
+#define GUARD_COOKIES_INVALID "cookies invalid"
 void guard_sample(const struct guard *guard, struct vitals_sample *ret);
 
 #endif
