@@ -69,6 +69,9 @@ struct status {
 	struct status_count layers[LAYERS];
 	struct status_count asked; /* of which the dropped are a part */
 	struct status_count dropped;
+	struct status_cookies {
+		struct status_count sent, valid, invalid;
+	} cookies;
 	struct status_gap gaps[STATUS_GAPS_MAX];
 	size_t gaps_length;
 };

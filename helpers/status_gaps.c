@@ -167,7 +167,7 @@ static void room_gaps(struct status *status)
 		const struct nft_fill *fill = &inventory->sets[i];
 		const double share = status_share(fill->elements, fill->size);
 
-		if (fill->size && share >= NEARLY_FULL)
+		if (fill->size && share >= NEARLY_FULL && !lanes_is_sign(fill->name))
 			status_list(text, sizeof(text), "%s %.0f %%", fill->name, share);
 	}
 	if (*text)
@@ -241,6 +241,27 @@ static void memory_gaps(struct status *status)
 			"repeated violations block nobody: set on_repeat = promote in settings.nft");
 }
 
+/* The watch sees to the others: while it does not run they are not told one by one, but for what hurts now. */
+static void lanes_gaps(struct status *status)
+{
+	const struct guard *guard = &status->guard;
+	const struct lanes *lanes = &guard->lanes;
+	const bool runs = guard->flood_runs || guard->memory_why.text[0];
+
+	if (!lanes->known)
+		return;
+	if (!runs)
+		gap_add(status, "flood_watch",
+			"nobody watches floods%s: systemctl enable --now nftward-flood",
+			lanes->loose ? ", tcp_loose is 1" : "");
+	if (runs && lanes->loose)
+		gap_add(status, "tcp_loose",
+			"tcp_loose is 1, ACKs fill conntrack: systemctl restart nftward-flood");
+	if ((runs || lanes->flood) && lanes->options_why.text[0])
+		gap_add(status, "synproxy",
+			"uploads after SYN cookies are slow: systemctl restart nftward-flood");
+}
+
 static void blocks_gap(struct status *status)
 {
 	const struct vitals_watch *watch = &status->guard.watch;
@@ -273,6 +294,7 @@ void status_gaps(struct status *status)
 	listeners_gaps(status);
 	room_gaps(status);
 	memory_gaps(status);
+	lanes_gaps(status);
 	blocks_gap(status);
 	xdp_gaps(status);
 	egress_gap(status);

@@ -89,7 +89,8 @@ static enum status_layer layer_of(const char *counter)
 	} known[] = {
 		{ "dropped_blocklist", LAYER_EARLY },  { "dropped_blocked_nets", LAYER_EARLY },
 		{ "dropped_malformed", LAYER_EARLY },  { "dropped_syn_flood", LAYER_EARLY },
-		{ "dropped_quic_flood", LAYER_EARLY }, { "dropped_conn_limit", LAYER_GATE },
+		{ "dropped_quic_flood", LAYER_EARLY }, { "dropped_newcomers", LAYER_EARLY },
+		{ "dropped_pressure", LAYER_EARLY },   { "dropped_conn_limit", LAYER_GATE },
 		{ "dropped_requests", LAYER_GATE },    { "dropped_short_turns", LAYER_GATE },
 		{ "dropped_subnets", LAYER_GATE },
 	};
@@ -142,9 +143,11 @@ static void reasons_make(struct status *status)
 								    counter->packets),
 					   });
 	}
-	for (int i = VERDICT_FIRST_DROP; i < VERDICTS && status->guard.xdp.length; i++) {
+	for (enum verdict i = 0; i < VERDICTS && status->guard.xdp.length; i++) {
 		char name[40];
 
+		if (!guard_xdp_is(i, "drop"))
+			continue;
 		snprintf(name, sizeof(name), "xdp %s", xdp_verdict_names[i]);
 		reason_add(status, &(struct status_reason){
 					   .layer = LAYER_XDP,
@@ -159,14 +162,14 @@ static void reasons_make(struct status *status)
 
 /*
  * What was asked of this host: what the rules met when a limit was due, and what was dropped before that. What XDP in mode audit counts
- * as a drop goes on to the rules, which count it again.
+ * as a drop goes on to the rules, which count it again. A SYN that is answered with a cookie has asked for nothing until it comes back.
  */
 static void sums_make(struct status *status)
 {
 	static const char *const names[] = {
 		"seen_connections",  "seen_quic",	  "seen_requests",
 		"seen_short_turns",  "dropped_blocklist", "dropped_blocked_nets",
-		"dropped_malformed",
+		"dropped_malformed", "dropped_newcomers", "dropped_pressure",
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
@@ -177,6 +180,16 @@ static void sums_make(struct status *status)
 		if (i != LAYER_XDP || status->guard.xdp.mode != MODE_AUDIT)
 			count_add(&status->dropped, status->layers[i]);
 	}
+}
+
+static void cookies_make(struct status *status)
+{
+	struct status_cookies *cookies = &status->cookies;
+
+	cookies->sent = status_count(status, "syn_cookies_sent");
+	count_add(&cookies->sent, status_count(status, "xdp tx_syn_cookie"));
+	cookies->valid = status_count(status, "syn_cookies_valid");
+	cookies->invalid = status_count(status, GUARD_COOKIES_INVALID);
 }
 
 /* status_share - in percent, of nothing 0; what is counted while it is read may be a little more than the whole. */
@@ -287,6 +300,7 @@ int status_gather(struct status *ret, const struct options *options, struct errm
 		.state = options->state,
 		.pins = options->pins,
 		.count_elements = !options->quiet,
+		.host_tcp = !options->quiet,
 	};
 	struct guard_reader *reader = NULL;
 	int err;
@@ -307,6 +321,7 @@ int status_gather(struct status *ret, const struct options *options, struct errm
 		      most_denied_first);
 	reasons_make(ret);
 	sums_make(ret);
+	cookies_make(ret);
 	status_gaps(ret);
 	return 0;
 }

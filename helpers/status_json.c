@@ -146,6 +146,43 @@ static json_t *reasons_json(const struct status *status)
 	return array;
 }
 
+static json_t *flood_json(const struct guard *guard)
+{
+	const struct vitals_flood *flood = &guard->flood;
+
+	if (!guard->flood_runs)
+		return json_pack("{s:b}", "runs", 0);
+	return json_pack("{s:b, s:o, s:o, s:o}", "runs", 1, "since", time_json(flood->started_ms),
+			 "connections", number(flood->connections), "connections_max",
+			 number(flood->connections_max));
+}
+
+static json_t *options_json(const struct lanes *lanes)
+{
+	return lanes->options_known ? json_pack("{s:b, s:o}", "match", !lanes->options_why.text[0],
+						"why", words(lanes->options_why.text)) :
+				      json_null();
+}
+
+static json_t *lanes_json(const struct status *status)
+{
+	const struct guard *guard = &status->guard;
+	const struct lanes *lanes = &guard->lanes;
+	json_t *ports = json_array();
+
+	for (size_t i = 0; i < lanes->ports_length && i < LANES_PORTS_MAX; i++)
+		json_array_append_new(ports, json_integer(lanes->ports[i]));
+	return json_pack("{s:b, s:b, s:{s:o, s:o, s:o}, s:o, s:o, s:o, s:o}", "flood", lanes->flood,
+			 "pressure", lanes->pressure, "syn_cookies", "sent",
+			 count_json(status, status->cookies.sent), "valid",
+			 count_json(status, status->cookies.valid), "invalid",
+			 lanes->invalid_known ? count_json(status, status->cookies.invalid) :
+						json_null(),
+			 "ports_aside", ports, "tcp_loose",
+			 lanes->loose_known ? json_boolean(lanes->loose) : json_null(), "options",
+			 options_json(lanes), "watch", flood_json(guard));
+}
+
 /* --- layers, room, helpers ---------------------------------------------------------------------------- */
 
 static json_t *xdp_json(const struct guard_xdp *xdp)
@@ -285,6 +322,7 @@ int status_print_json(const struct status *status)
 	json_object_set_new(object, "seen", seen_json(status));
 	json_object_set_new(object, "dropped", dropped_json(status));
 	json_object_set_new(object, "reasons", reasons_json(status));
+	json_object_set_new(object, "lanes", guard->lanes.known ? lanes_json(status) : json_null());
 	json_object_set_new(object, "promotions", named_json(status, "promotions"));
 	json_object_set_new(object, "promotions_lost", named_json(status, "promotions_lost"));
 	json_object_set_new(object, "xdp", xdp_json(&guard->xdp));

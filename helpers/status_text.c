@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 #define REASONS_MOST 8
 #define FULLEST 3
 #define USERS 3
+#define PORTS_NAMED 4
 #define INDENT 10
 
 /* --- lines ------------------------------------------------------------------------------------------- */
@@ -142,19 +144,111 @@ static void limits_print(FILE *to, const struct status *status)
 	wrap(to, "ports", INDENT, text);
 }
 
+/* --- new connections -------------------------------------------------------------------------------------- */
+
+static void window_name(char *ret, size_t size, const struct status *status)
+{
+	const long long seconds = (status->window_ms + 500) / 1000;
+
+	if (seconds >= 55 && seconds <= 75)
+		snprintf(ret, size, "last minute");
+	else if (seconds == 1)
+		snprintf(ret, size, "last second");
+	else if (status->window_ms)
+		snprintf(ret, size, "last %lld s", seconds);
+	else
+		snprintf(ret, size, "-");
+}
+
+/* One more, behind what is in ret. */
+static void clause_add(char *ret, size_t size, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+static void clause_add(char *ret, size_t size, const char *format, ...)
+{
+	const size_t length = strlen(ret);
+	va_list arguments;
+
+	snprintf(ret + length, size - length, "%s", length ? "; " : "");
+	va_start(arguments, format);
+	vsnprintf(ret + strlen(ret), size - strlen(ret), format, arguments);
+	va_end(arguments);
+}
+
+static void cookies_add(char *ret, size_t size, const struct status *status)
+{
+	const struct status_cookies *cookies = &status->cookies;
+	const bool drops = status->guard.api.force != GUARD_AUDIT;
+	char window[32];
+
+	if (!cookies->sent.window && !status->guard.lanes.flood)
+		return;
+	window_name(window, sizeof(window), status);
+	if (status->guard.lanes.flood)
+		clause_add(ret, size, "SYN cookies: %s, ", drops ? "answering" : "would answer");
+	else
+		clause_add(ret, size, "SYN cookies: ");
+	snprintf(ret + strlen(ret), size - strlen(ret), "in the %s %" PRIu64 " sent", window,
+		 cookies->sent.window);
+	if (drops)
+		status_list(ret, size, "%" PRIu64 " came back", cookies->valid.window);
+	if (cookies->invalid.window)
+		status_list(ret, size, "%" PRIu64 " were false", cookies->invalid.window);
+}
+
+static void pressure_add(char *ret, size_t size, const struct status *status)
+{
+	const struct guard *guard = &status->guard;
+	char of_what[120] = "";
+
+	if (guard->conntrack.known)
+		status_list(of_what, sizeof(of_what),
+			    "conntrack has %" PRIu64 " of %" PRIu64 " entries",
+			    guard->conntrack.entries, guard->conntrack.max);
+	if (guard->flood_runs)
+		status_list(of_what, sizeof(of_what),
+			    "%" PRIu64 " of %" PRIu64 " connections are open",
+			    guard->flood.connections, guard->flood.connections_max);
+	clause_add(ret, size, "pressure, newcomers %s: %s",
+		   guard->api.force == GUARD_AUDIT ? "would wait" : "wait", of_what);
+}
+
+static void ports_aside_add(char *ret, size_t size, const struct lanes *lanes)
+{
+	char ports[PORTS_NAMED * sizeof("65535, ")] = "", more[40] = "";
+
+	if (!lanes->ports_length)
+		return;
+	for (size_t i = 0; i < lanes->ports_length && i < PORTS_NAMED; i++)
+		status_list(ports, sizeof(ports), "%u", lanes->ports[i]);
+	if (lanes->ports_length > PORTS_NAMED)
+		snprintf(more, sizeof(more), " and %zu more", lanes->ports_length - PORTS_NAMED);
+	clause_add(ret, size, "no SYN cookies for TCP %s%s, which goes to containers", ports, more);
+}
+
+static void lanes_print(FILE *to, const struct status *status)
+{
+	const struct lanes *lanes = &status->guard.lanes;
+	char text[600] = "";
+
+	if (!lanes->known)
+		return;
+	if (lanes->pressure)
+		pressure_add(text, sizeof(text), status);
+	else
+		clause_add(text, sizeof(text), "%s",
+			   lanes->flood ? "a flood" : "room for everybody");
+	cookies_add(text, sizeof(text), status);
+	ports_aside_add(text, sizeof(text), lanes);
+	wrap(to, "new connections: ", 2, text);
+}
+
 /* --- what it did ----------------------------------------------------------------------------------------- */
 
 static void columns_print(FILE *to, const struct status *status)
 {
-	const long long seconds = (status->window_ms + 500) / 1000;
-	char window[32] = "-";
+	char window[32];
 
-	if (seconds >= 55 && seconds <= 75)
-		snprintf(window, sizeof(window), "last minute");
-	else if (seconds == 1)
-		snprintf(window, sizeof(window), "last second");
-	else if (status->window_ms)
-		snprintf(window, sizeof(window), "last %lld s", seconds);
+	window_name(window, sizeof(window), status);
 	row(to, "", window, "in all");
 }
 
@@ -277,6 +371,12 @@ static int fullest_first(const void *left, const void *right)
 	return first == second ? 0 : first < second ? 1 : -1;
 }
 
+/* What is nearly empty says nothing, and the screen is short. */
+static bool worth_a_word(const struct fill *fill)
+{
+	return status_share(fill->used, fill->size) >= 1;
+}
+
 static void fullest_print(FILE *to, const struct status *status)
 {
 	const struct nft_inventory *inventory = &status->guard.api.inventory;
@@ -290,12 +390,12 @@ static void fullest_print(FILE *to, const struct status *status)
 	for (size_t i = 0; fills && i < inventory->sets_length; i++) {
 		const struct nft_fill *set = &inventory->sets[i];
 
-		if (set->size && set->elements)
+		if (set->size && set->elements && !lanes_is_sign(set->name))
 			fills[length++] = (struct fill){ set->name, set->elements, set->size };
 	}
 	if (length)
 		qsort(fills, length, sizeof(*fills), fullest_first);
-	for (size_t i = 0; i < length && i < FULLEST; i++)
+	for (size_t i = 0; i < length && i < FULLEST && worth_a_word(&fills[i]); i++)
 		status_list(text, sizeof(text), "%s %" PRIu64 " (%.0f %%)", fills[i].name,
 			    fills[i].used, status_share(fills[i].used, fills[i].size));
 	if (*text)
@@ -377,8 +477,10 @@ static void gaps_print(FILE *to, const struct status *status)
 static void head_print(FILE *to, const struct status *status)
 {
 	verdict_print(to, status);
-	if (status->guard.api.force >= GUARD_AUDIT)
+	if (status->guard.api.force >= GUARD_AUDIT) {
 		limits_print(to, status);
+		lanes_print(to, status);
+	}
 	if (!status->guard.api.inventory.loaded && !status->guard.xdp.length)
 		return;
 	columns_print(to, status);

@@ -6,6 +6,9 @@
 
 load helpers
 
+# shellcheck source=tests/lab/lanes.bash
+source "$NFTWARD_SRCDIR/tests/lab/lanes.bash"
+
 setup() {
 	requires root lab nft jq
 	[[ -x $NFTWARD_BUILDDIR/helpers/nftward-status ]] || skip "helpers/nftward-status is not built: make"
@@ -66,10 +69,11 @@ serves() {
 	shown 0
 	[[ ${lines[0]} == 'protected: what is over a limit is dropped; see below what is not covered' ]] || fail "$output"
 	[[ ${lines[1]} == 'ports     TCP 443; UDP 443; mode enforce; on repeated violations promote' ]] || fail "$output"
+	[[ ${lines[2]} == 'new connections: room for everybody' ]] || fail "$output"
 	[[ $output != *'top reasons'* ]] || fail "$output"
 	fits
 	json 0
-	[[ $(gaps) == 'watcher promote xdp egress' ]] || fail "$(gaps)"
+	[[ $(gaps) == 'watcher promote flood_watch xdp egress' ]] || fail "$(gaps)"
 	[[ $(says '[.in_force, .rules.mode, .rules.promotes, .rules.tcp_ports, .dropped.total, .dropped.percent.total]') == \
 		'[true,"enforce",true,[{"first":443,"last":443}],0,null]' ]] || fail "$(says .)"
 	[[ $(says '.sets[] | select(.set == "syn_flood6") | [.table, .elements, .size]') == '["api_protection",0,65535]' ]]
@@ -204,7 +208,7 @@ counted() {
 	jq -c '.samples[].at_ms -= 60000' "$LAB_DIR/state/vitals-watch.json" >"$LAB_DIR/vitals"
 	cp "$LAB_DIR/vitals" "$LAB_DIR/state/vitals-watch.json"
 	shown 0
-	[[ ${lines[2]} =~ ^\ +last\ minute\ +in\ all$ ]] || fail "$output"
+	[[ ${lines[3]} =~ ^\ +last\ minute\ +in\ all$ ]] || fail "$output"
 	[[ $output =~ 'API-050 new connections over syn_flood'\ +5\ +35 ]] || fail "$output"
 	in_ns gw nft reset counters table inet api_protection >/dev/null
 	packets --from "$CLIENT" --count 3
@@ -232,6 +236,157 @@ counted() {
 	promoted $((now - 400000)) false ''
 	shown 0
 	[[ $output == *'- logs convict nobody for 6 min: '* ]] || fail "$output"
+}
+
+# --- new connections -------------------------------------------------------------------------------------
+
+# lanes FILTER VALUE: what the JSON says of them.
+lanes() { [[ $(says ".lanes$1") == "$2" ]] || fail "lanes$1 is not $2: $(says .lanes)"; }
+
+# flooded FAMILY SOURCE...: two of the sources find room and the others do not; text and JSON say what was counted.
+flooded() {
+	requires curl systemd-socket-activate
+	local name
+	family "$1"
+	lanes_low 2
+	rules_load
+	lanes_serve
+	lanes_flood
+	lanes_connect "${@:2}"
+	[[ $1 == 6 ]] || packets --from 10.0.0.0/8 --random --count 50 --flags A
+	json 0
+	lanes '|[.flood, .pressure, .watch, .ports_aside]' '[true,false,{"runs":false},[]]'
+	for name in sent valid; do
+		between 1 "$(says ".lanes.syn_cookies.$name.total")" "$(counter "syn_cookies_$name")" "$name"
+	done
+	between 170 "$(says .lanes.syn_cookies.sent.total)" 200 sent
+	# The kernel lays IPv6 packets beside the checksum of IPv4 there, and drops those that a device has not checked.
+	[[ $1 == 6 ]] || between 50 "$(says .lanes.syn_cookies.invalid.total)" 60 invalid
+	between 1 "$(total dropped_newcomers)" "$(counter dropped_newcomers)" newcomers
+	# They asked for something: what was dropped is not more than all.
+	[[ $(says '[.dropped.total, .dropped.layers.early.total] | unique') == "[$(total dropped_newcomers)]" ]] || fail "$(says .dropped)"
+	[[ $(says '.dropped.percent.total - 100 * .dropped.total / (.dropped.total + .seen.connections.total) | fabs < 0.01') == true ]] ||
+		fail "$(says .dropped)"
+	lanes_flood 40
+	shown 0
+	[[ $output == *$'\nnew connections: a flood; SYN cookies: answering, in the last '* ]] || fail "$output"
+	[[ $output == *$'\n  API-150 new connections of newcomers '* ]] || fail "$output"
+	fits
+}
+
+@test "under a flood SYN cookies and newcomers without room are told (IPv4)" {
+	flooded 4 203.0.113.9 203.0.113.10 203.0.113.11 203.0.113.12
+}
+# bats test_tags=host
+@test "under a flood SYN cookies and newcomers without room are told (IPv6)" {
+	flooded 6 2001:db8:2:9::9 2001:db8:2:a::9 2001:db8:2:b::9 2001:db8:2:c::9
+}
+
+# bats test_tags=host
+@test "of the last minute it is told what was sent, and after the flood that there is room again" {
+	requires blocklist systemd-socket-activate
+	family 4
+	lanes_low 100
+	rules_load
+	lanes_serve
+	blocklist_watch "lab_start gw"
+	lab_wait 5 test -s "$LAB_DIR/state/vitals-watch.json"
+	lanes_flood 120
+	packets --from 10.0.0.0/8 --random --count 7 --flags A
+	kill "$WATCHER"
+	lab_wait 3 lab_gone "$WATCHER"
+	jq -c '.samples[].at_ms -= 60000' "$LAB_DIR/state/vitals-watch.json" >"$LAB_DIR/vitals"
+	cp "$LAB_DIR/vitals" "$LAB_DIR/state/vitals-watch.json"
+	shown 0
+	[[ ${lines[2]} == 'new connections: a flood; SYN cookies: answering, in the last minute 100 sent,' &&
+		${lines[3]} == '  0 came back, 7 were false' ]] || fail "$output"
+	in_ns gw nft flush set inet api_protection flood
+	shown 0
+	[[ ${lines[2]} == 'new connections: room for everybody; SYN cookies: in the last minute 100 sent,' ]] || fail "$output"
+	json 0
+	lanes '.syn_cookies|[.sent.window, .invalid.window]' '[100,7]'
+
+	rules_set on_violation audit
+	rules_load
+	lanes_flood 120
+	shown 1
+	[[ $output == *$'\nnew connections: a flood; SYN cookies: would answer,\n  in the last minute '[12][0-9][0-9]$' sent, 7 were false\n'* ]] || fail "$output"
+}
+
+# pressed FAMILY: newcomers wait for conntrack, and the numbers say why.
+pressed() {
+	local most
+	family "$1"
+	rules_load
+	lanes_watched 41000
+	in_ns gw nft add element inet api_protection pressure '{ tcp timeout 1m }'
+	in_ns gw nft add element inet api_protection flood '{ tcp timeout 1m }'
+	packets --from "$CLIENT" --count 10
+	most=$(in_ns gw sysctl -n net.netfilter.nf_conntrack_max)
+	shown 0
+	[[ $output == *$'\nnew connections: pressure, newcomers wait: conntrack has '[0-9]*" of $most entries,"*' 41000 of 50000 connections are open;'* ]] ||
+		fail "$output"
+	[[ $output =~ 'API-160 new connections of newcomers '.*\ 10$'\n' ]] || fail "$output"
+	fits
+	json 0
+	lanes '|[.flood, .pressure, .watch.runs, .watch.connections, .watch.connections_max, .watch.since]' \
+		'[true,true,true,41000,50000,"2026-11-21T10:45:00Z"]'
+	[[ $(total dropped_pressure) == 10 && $(says '.reasons[0].layer') == early ]] || fail "$(says '.reasons[0]')"
+}
+
+# bats test_tags=host
+@test "under pressure newcomers wait, and it is told what there is no room for (IPv4)" { pressed 4; }
+# bats test_tags=host
+@test "under pressure newcomers wait, and it is told what there is no room for (IPv6)" { pressed 6; }
+
+# bats test_tags=host
+@test "ports whose connections go elsewhere get no SYN cookies, and are named" {
+	local elements
+	rules_load
+	in_ns gw nft add element inet api_protection dnat_ports '{ 8443, 443 }'
+	shown 0
+	[[ $output == *$'\nnew connections: room for everybody; no SYN cookies for TCP 443, 8443,\n  which goes to containers\n'* ]] || fail "$output"
+	elements=$(seq -s, 1000 1030)
+	in_ns gw nft add element inet api_protection dnat_ports "{ $elements }"
+	shown 0
+	[[ $output == *'no SYN cookies for TCP 443, 1000, 1001,'$'\n''  1002 and 29 more, which goes to containers'* ]] || fail "$output"
+	json 0
+	lanes '.ports_aside | [length, .[0], .[15]]' '[16,443,1014]'
+}
+
+# bats test_tags=host
+@test "what the lanes lack is told, each by itself" {
+	local now=$((${EPOCHREALTIME/[.,]/} / 1000))
+	lanes_aligned
+	rules_load
+	in_ns gw sysctl -qw net.netfilter.nf_conntrack_tcp_loose=0
+	lanes_watched 5
+	json 0
+	[[ $(gaps) == 'watcher promote xdp egress' ]] || fail "$(gaps)"
+	lanes '|[.tcp_loose, .options]' '[false,{"match":true,"why":""}]'
+	in_ns gw sysctl -qw net.netfilter.nf_conntrack_tcp_loose=1
+	shown 0
+	[[ $output == *$'\n- tcp_loose is 1, ACKs fill conntrack: systemctl restart nftward-flood\n'* ]] || fail "$output"
+	in_ns gw sysctl -qw net.netfilter.nf_conntrack_tcp_loose=0 net.ipv4.tcp_sack=0
+	json 0
+	[[ $(gaps) == 'watcher promote synproxy xdp egress' ]] || fail "$(gaps)"
+	lanes .options.why 'syn_proxy says mss 1460 wscale 14 timestamp sack-perm, this host mss 1460 wscale 14 timestamp'
+	in_ns gw sysctl -qw net.ipv4.tcp_sack=1
+	ip -n "$LAB-gw" route change default via 2001:db8::2 mtu 1400
+	json 0
+	lanes .options.why 'syn_proxy6 says mss 1440 wscale 14 timestamp sack-perm, this host mss 1340 wscale 14 timestamp sack-perm'
+	ip -n "$LAB-gw" route change default via 2001:db8::2
+	# One that ended a minute ago.
+	jq -c '.at_ms -= 60000' "$LAB_DIR/state/vitals-flood.json" >"$LAB_DIR/vitals"
+	cp "$LAB_DIR/vitals" "$LAB_DIR/state/vitals-flood.json"
+	json 0
+	[[ $(gaps) == 'watcher promote flood_watch xdp egress' ]] || fail "$(gaps)"
+	in_ns gw sysctl -qw net.netfilter.nf_conntrack_tcp_loose=1 net.ipv4.tcp_sack=0
+	shown 0
+	[[ $output == *$'\n- nobody watches floods, tcp_loose is 1: systemctl enable --now nftward-flood\n- floods of volume'* ]] || fail "$output"
+	in_ns gw nft add element inet api_protection flood '{ tcp }'
+	shown 0
+	[[ $output == *$'\n- uploads after SYN cookies are slow: systemctl restart nftward-flood\n'* ]] || fail "$output"
 }
 
 # --- what is not covered ---------------------------------------------------------------------------------
