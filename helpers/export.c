@@ -12,6 +12,7 @@ static const struct options defaults = {
 	.guard = { .state = LEDGER_STATE_DEFAULT,
 		   .pins = XDP_PINS_DEFAULT,
 		   .count_elements = true,
+		   .host_tcp = true,
 		   .policy_users = true },
 };
 

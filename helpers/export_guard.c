@@ -87,6 +87,61 @@ static void counters_put(struct exposition *exposition, const struct nft_invento
 	}
 }
 
+/* --- lanes --------------------------------------------------------------------------------------- */
+
+static void cookies_put(struct exposition *exposition, const struct guard *guard)
+{
+	static const struct {
+		const char *counter, *result;
+	} results[] = { { "syn_cookies_sent", "sent" }, { "syn_cookies_valid", "valid" } };
+
+	exposition_family(exposition, EXPOSITION_COUNTER, "nftables_api_syn_cookies_total",
+			  "SYN cookies of the rules, and ACKs that brought one back.");
+	for (size_t i = 0; i < sizeof(results) / sizeof(*results); i++) {
+		const struct nft_counter *counter =
+			nft_inventory_counter(&guard->api.inventory, results[i].counter);
+
+		if (counter)
+			exposition_number(exposition,
+					  EXPOSITION_LABELS("result", results[i].result),
+					  counter->packets);
+	}
+	if (guard->lanes.invalid_known)
+		exposition_number(exposition, EXPOSITION_LABELS("result", "invalid"),
+				  guard->lanes.invalid);
+}
+
+static void gauge_put(struct exposition *exposition, const char *name, const char *help,
+		      uint64_t value)
+{
+	exposition_family(exposition, EXPOSITION_GAUGE, name, help);
+	exposition_number(exposition, EXPOSITION_NO_LABELS, value);
+}
+
+static void lanes_put(struct exposition *exposition, const struct guard *guard)
+{
+	const struct lanes *lanes = &guard->lanes;
+
+	if (!lanes->known)
+		return;
+	cookies_put(exposition, guard);
+	exposition_family(exposition, EXPOSITION_GAUGE, "nftables_api_lane_active",
+			  "Whether SYN cookies answer a flood, and whether newcomers wait.");
+	exposition_number(exposition, EXPOSITION_LABELS("lane", "flood"), lanes->flood);
+	exposition_number(exposition, EXPOSITION_LABELS("lane", "pressure"), lanes->pressure);
+	gauge_put(exposition, "nftables_synproxy_ports_aside",
+		  "TCP ports that get no SYN cookies, as their connections go elsewhere.",
+		  lanes->ports_length);
+	if (lanes->options_known)
+		gauge_put(exposition, "nftables_synproxy_in_step",
+			  "Whether SYN cookies promise the TCP options of this host's own answers.",
+			  !lanes->options_why.text[0]);
+	if (lanes->loose_known)
+		gauge_put(exposition, "nftward_conntrack_strict",
+			  "Whether nf_conntrack_tcp_loose is 0, as SYN cookies want it.",
+			  !lanes->loose);
+}
+
 /* --- sets ---------------------------------------------------------------------------------------- */
 
 /* A name that was cut could be another set's as well. */
@@ -186,15 +241,19 @@ static void tables_put(struct exposition *exposition, const struct guard *guard)
 
 /* --- XDP ----------------------------------------------------------------------------------------- */
 
+/* fate: "pass", "drop" or "tx", which the name of a verdict begins with and a reason does not. */
 static void verdicts_put(struct exposition *exposition, const struct guard_xdp *xdp,
-			 enum verdict first, enum verdict end, bool bytes)
+			 const char *fate, bool bytes)
 {
-	for (enum verdict verdict = first; verdict < end; verdict++)
-		/* Without pass_ or drop_. */
-		exposition_number(exposition,
-				  EXPOSITION_LABELS("reason",
-						    strchr(xdp_verdict_names[verdict], '_') + 1),
-				  bytes ? xdp->tally[verdict].bytes : xdp->tally[verdict].packets);
+	for (enum verdict verdict = 0; verdict < VERDICTS; verdict++) {
+		const struct tally *tally = &xdp->tally[verdict];
+
+		if (guard_xdp_is(verdict, fate))
+			exposition_number(exposition,
+					  EXPOSITION_LABELS("reason", xdp_verdict_names[verdict] +
+									      strlen(fate) + 1),
+					  bytes ? tally->bytes : tally->packets);
+	}
 }
 
 static void interfaces_put(struct exposition *exposition, const struct guard_xdp *xdp)
@@ -234,13 +293,16 @@ static void xdp_put(struct exposition *exposition, const struct guard *guard)
 	exposition_family(exposition, EXPOSITION_COUNTER, "nftables_xdp_dropped_packets_total",
 			  "Packets dropped in the network driver; in mode audit what enforce would "
 			  "have dropped.");
-	verdicts_put(exposition, xdp, VERDICT_FIRST_DROP, VERDICTS, false);
+	verdicts_put(exposition, xdp, "drop", false);
 	exposition_family(exposition, EXPOSITION_COUNTER, "nftables_xdp_dropped_bytes_total",
 			  "Bytes of these packets, up to 3.5 KB of each.");
-	verdicts_put(exposition, xdp, VERDICT_FIRST_DROP, VERDICTS, true);
+	verdicts_put(exposition, xdp, "drop", true);
 	exposition_family(exposition, EXPOSITION_COUNTER, "nftables_xdp_passed_packets_total",
 			  "Packets that the network driver let pass.");
-	verdicts_put(exposition, xdp, 0, VERDICT_FIRST_DROP, false);
+	verdicts_put(exposition, xdp, "pass", false);
+	exposition_family(exposition, EXPOSITION_COUNTER, "nftables_xdp_answered_packets_total",
+			  "Packets that the network driver answered.");
+	verdicts_put(exposition, xdp, "tx", false);
 }
 
 /* --- all of it ----------------------------------------------------------------------------------- */
@@ -260,6 +322,7 @@ static void conntrack_put(struct exposition *exposition, const struct guard_conn
 void export_guard(struct exposition *exposition, const struct guard *guard)
 {
 	counters_put(exposition, &guard->api.inventory);
+	lanes_put(exposition, guard);
 	tables_put(exposition, guard);
 	xdp_put(exposition, guard);
 	conntrack_put(exposition, &guard->conntrack);

@@ -66,12 +66,28 @@ static void watch_put(struct exposition *exposition, const struct guard *guard)
 	sets_put(exposition, watch->enforced);
 }
 
+static void flood_put(struct exposition *exposition, const struct guard *guard)
+{
+	exposition_family(exposition, EXPOSITION_GAUGE, "nftward_flood_watch_up",
+			  "Whether nftward flood watch was heard of lately.");
+	exposition_number(exposition, EXPOSITION_NO_LABELS, guard->flood_runs);
+	if (!guard->flood_runs)
+		return;
+	exposition_family(exposition, EXPOSITION_GAUGE, "nftward_open_connections",
+			  "TCP connections of this host that are open.");
+	exposition_number(exposition, EXPOSITION_NO_LABELS, guard->flood.connections);
+	exposition_family(exposition, EXPOSITION_GAUGE, "nftward_open_connections_max",
+			  "How many make newcomers wait.");
+	exposition_number(exposition, EXPOSITION_NO_LABELS, guard->flood.connections_max);
+}
+
 void export_helpers(struct exposition *exposition, const struct guard *guard)
 {
 	const struct vitals_promote *promote = &guard->promote;
 
 	blocks_put(exposition, &guard->blocks);
 	watch_put(exposition, guard);
+	flood_put(exposition, guard);
 	if (!promote->known)
 		return;
 	time_put(exposition, "nftward_promote_last_run_timestamp_seconds",

@@ -53,6 +53,7 @@ static void failures_put(struct exposition *exposition, const struct reading *re
 		{ "blocks", !guard->blocks.known && no_memory },
 		{ "promote", !guard->promote.known && no_memory },
 		{ "watch", !guard->watch.known && no_memory },
+		{ "flood", !guard->flood.known && no_memory },
 		{ "egress",
 		  nft_inventory_set(&guard->egress.inventory, "denied_by_user") && !guard->users },
 		{ "sources", reading->sources.failed },

@@ -6,6 +6,9 @@
 
 load helpers
 
+# shellcheck source=tests/lab/lanes.bash
+source "$NFTWARD_SRCDIR/tests/lab/lanes.bash"
+
 PORT=9630
 
 setup() {
@@ -98,6 +101,58 @@ says() {
 	while read -r name size; do
 		is "$LAB_DIR/metrics" "nftables_set_size{table=\"api_protection\",set=\"$name\"}" "$size"
 	done < <(in_ns gw nft -j list sets table inet api_protection | jq -r '.nftables[].set? | select(.name) | "\(.name) \(.size // "-")"')
+}
+
+# lanes FAMILY SOURCE...: cookies, newcomers and pressure, before, under and after a flood.
+lanes() {
+	requires curl systemd-socket-activate
+	local file=$LAB_DIR/metrics before
+	family "$1"
+	lanes_low 2
+	lanes_aligned
+	rules_load
+	metrics >"$file"
+	is "$file" 'nftables_api_syn_cookies_total{result="sent"}' 0 'nftables_api_syn_cookies_total{result="invalid"}' 0 \
+		'nftables_api_lane_active{lane="flood"}' 0 'nftables_api_lane_active{lane="pressure"}' 0 nftables_synproxy_ports_aside 0 \
+		nftables_synproxy_in_step 1 nftward_conntrack_strict 0 nftward_flood_watch_up 0 nftward_open_connections -
+	lanes_serve
+	lanes_flood
+	lanes_connect "${@:2}"
+	[[ $1 == 6 ]] || packets --from 10.0.0.0/8 --random --count 50 --flags A
+	before=$(counter syn_cookies_valid)
+	metrics >"$file"
+	between "$before" "$(sed -n 's/^nftables_api_syn_cookies_total{result="valid"} //p' "$file")" "$(counter syn_cookies_valid)" valid
+	between 3 "$before" 20 valid
+	is "$file" 'nftables_api_syn_cookies_total{result="sent"}' "$(counter syn_cookies_sent)" \
+		'nftables_api_lane_active{lane="flood"}' 1 'nftables_api_lane_active{lane="pressure"}' 0
+	[[ $1 == 6 ]] || between 50 "$(sed -n 's/^nftables_api_syn_cookies_total{result="invalid"} //p' "$file")" 60 invalid
+	[[ $(sed -n 's/^nftables_api_dropped_packets_total{chain="over_newcomers",rule="API-150"} //p' "$file") -ge 1 ]]
+
+	in_ns gw sysctl -qw net.netfilter.nf_conntrack_tcp_loose=0 net.ipv4.tcp_timestamps=0
+	lanes_watched 41000
+	in_ns gw nft "flush set inet api_protection flood; add element inet api_protection pressure { udp }"
+	in_ns gw nft add element inet api_protection dnat_ports '{ 443, 8443 }'
+	metrics >"$file"
+	is "$file" 'nftables_api_lane_active{lane="flood"}' 0 'nftables_api_lane_active{lane="pressure"}' 1 nftables_synproxy_ports_aside 2 \
+		nftables_synproxy_in_step 0 nftward_conntrack_strict 1 nftward_flood_watch_up 1 nftward_open_connections 41000 \
+		nftward_open_connections_max 50000 'nftables_set_size{table="api_protection",set="pressure"}' 4
+}
+
+@test "cookies, newcomers and the lanes against floods (IPv4)" { lanes 4 203.0.113.{9..12}; }
+# bats test_tags=host
+@test "cookies, newcomers and the lanes against floods (IPv6)" { lanes 6 2001:db8:2:{a..d}::9; }
+
+# bats test_tags=host
+@test "where the kernel tells nothing of its SYN proxy there are no false cookies, and rules without lanes have none" {
+	local options
+	mapfile -t options < <(options)
+	rules_load
+	in_ns gw unshare --mount bash -c 'mount -t tmpfs none /proc && exec "$@"' - "$EXPORT" "${options[@]}" >"$LAB_DIR/metrics"
+	is "$LAB_DIR/metrics" 'nftables_api_syn_cookies_total{result="invalid"}' - 'nftables_api_syn_cookies_total{result="sent"}' 0 \
+		'nftables_api_lane_active{lane="flood"}' 0 nftward_conntrack_strict -
+	in_ns gw nft delete table inet api_protection
+	metrics >"$LAB_DIR/metrics"
+	run ! grep -E '^nftables_(api_syn|api_lane|synproxy)' "$LAB_DIR/metrics"
 }
 
 @test "the tables and their modes: none, enforce, audit, half loaded, of another release" {
