@@ -135,17 +135,20 @@ static int table_counts_take(struct top_data *data, uint64_t now_ms)
 
 static int xdp_counts_take(struct top_data *data, uint64_t now_ms)
 {
-	for (int i = VERDICT_FIRST_DROP; i < VERDICTS && data->guard.xdp.length; i++) {
+	for (enum verdict i = 0; i < VERDICTS && data->guard.xdp.length; i++) {
 		struct top_count *count;
 		char name[NFT_NAME_MAX];
 
+		if (guard_xdp_is(i, "pass"))
+			continue;
 		snprintf(name, sizeof(name), "xdp %s", xdp_verdict_names[i]);
-		count = count_take(data, name, true, data->guard.xdp.tally[i].packets, now_ms);
+		count = count_take(data, name, guard_xdp_is(i, "drop"),
+				   data->guard.xdp.tally[i].packets, now_ms);
 		if (!count)
 			return -ENOMEM;
 		count->xdp = true;
 		snprintf(count->rule, sizeof(count->rule), "XDP");
-		snprintf(count->words, sizeof(count->words), "%s", xdp_verdict_words[i]);
+		snprintf(count->words, sizeof(count->words), "%s", xdp_verdict_words[i] ?: "");
 	}
 	return 0;
 }
@@ -189,7 +192,7 @@ static void head_make(struct top_data *data)
 	static const char *const asked_of[] = {
 		"seen_connections",  "seen_quic",	  "seen_requests",
 		"seen_short_turns",  "dropped_blocklist", "dropped_blocked_nets",
-		"dropped_malformed",
+		"dropped_malformed", "dropped_newcomers", "dropped_pressure",
 	};
 	const bool xdp_drops = data->guard.xdp.mode == MODE_ENFORCE;
 	double asked = 0, dropped = 0;
@@ -213,6 +216,14 @@ static void head_make(struct top_data *data)
 								     100 * dropped / asked;
 }
 
+static void cookies_make(struct top_data *data)
+{
+	double sent = per_s(data, "syn_cookies_sent");
+
+	add(&sent, per_s(data, "xdp tx_syn_cookie"));
+	data->head.cookies_per_s = sent;
+}
+
 static int guard_part(struct top_data *data, struct errmsg *reterr)
 {
 	struct guard guard;
@@ -228,6 +239,7 @@ static int guard_part(struct top_data *data, struct errmsg *reterr)
 	if (err)
 		return errmsg_set(reterr, err, "out of memory");
 	head_make(data);
+	cookies_make(data);
 	data->notes[TOP_REASONS] = data->guard.xdp.why;
 	data->changes[TOP_REASONS]++;
 	return 0;

@@ -67,6 +67,7 @@ struct top_denial {
 struct top_head {
 	double requests_per_s, connections_per_s; /* TOP_UNKNOWN */
 	double dropped_percent; /* of all that was asked of this host; TOP_UNKNOWN */
+	double cookies_per_s; /* SYN cookies, of the rules and of XDP; TOP_UNKNOWN */
 };
 
 struct top_data {

@@ -225,6 +225,23 @@ static void mode_draw(const struct top_screen *screen, const struct top_data *da
 	put(0, 0, COLS, line);
 }
 
+/* At the right end of the first line, and over what else is there. */
+static void lanes_draw(const struct top_screen *screen, const struct top_data *data)
+{
+	const struct lanes *lanes = &data->guard.lanes;
+	char cookies[16], line[80] = "";
+
+	top_rate_print(cookies, sizeof(cookies), data->head.cookies_per_s);
+	if (lanes->flood)
+		snprintf(line, sizeof(line), "  FLOOD: SYN cookies/s %s", cookies);
+	if (lanes->pressure)
+		snprintf(line + strlen(line), sizeof(line) - strlen(line), "  PRESSURE");
+	if (!*line || data->trouble.text[0])
+		return;
+	look(screen, A_BOLD, COLOUR_BAD);
+	put_right(0, COLS - text_columns(line), text_columns(line), line);
+}
+
 static void numbers_draw(const struct top_screen *screen, const struct top_picture *picture)
 {
 	const struct guard *guard = &picture->data->guard;
@@ -508,6 +525,7 @@ void top_screen_draw(struct top_screen *screen, struct top_picture *picture)
 		help_draw(screen);
 	} else {
 		mode_draw(screen, picture->data);
+		lanes_draw(screen, picture->data);
 		numbers_draw(screen, picture);
 		panes_draw(screen, picture);
 		last_line_draw(screen, picture);

@@ -7,6 +7,8 @@ load helpers
 
 # shellcheck source=tests/lab/tmux.bash
 source "$NFTWARD_SRCDIR/tests/lab/tmux.bash"
+# shellcheck source=tests/lab/lanes.bash
+source "$NFTWARD_SRCDIR/tests/lab/lanes.bash"
 
 # Past midnight it has the day, and no seconds.
 UNTIL='([0-9:]{8}|[0-9-]{5} [0-9:]{5})'
@@ -105,7 +107,7 @@ refused() {
 	shown 'API-020 source in blocklist or blocklist6$'
 	shown '^  since +address +by +level until +why'
 	[[ $(lab_screen | sed -n 50p) == "b block"* ]] || fail "$(lab_screen)"
-	[[ $(lab_screen | grep -c 'API-[01][0-9]0 ') == 11 ]] || fail "not all reasons: $(lab_screen)"
+	[[ $(lab_screen | grep -c 'API-[01][0-9]0 ') == 13 ]] || fail "not all reasons: $(lab_screen)"
 
 	lab_resize 20x5
 	shown '^20x5: needs 60x15$'
@@ -114,6 +116,30 @@ refused() {
 	shown '^b block'
 	lab_resize 80x24
 	shown "$(source_row 198.51.100.7 'over limit')"
+	lab_keys q
+	ended 0
+}
+
+# bats test_tags=host
+@test "a flood that SYN cookies answer and pressure are marked, with cookies a second and newcomers without room" {
+	rules_rate flood_begins 'over 20/second burst 20 packets'
+	rules_rate flood_lasts 'over 5/second burst 5 packets'
+	rules_load
+	lanes_serve
+	top 80x24
+	shown '^ENFORCE: api_protection is in force$'
+	flood 10.0.0.0/8 50
+	flood 2001:db8:1::/48 50
+	shown '^ENFORCE: api_protection is in force +FLOOD: SYN cookies/s (9[0-9]|1[01][0-9])$'
+	# What got a cookie has asked for nothing yet.
+	shown '  dropped 0\.0 %  '
+	in_ns gw nft add element inet api_protection pressure '{ tcp timeout 1m }'
+	shown '^ENFORCE: api_protection is in for.* FLOOD: SYN cookies/s [0-9.]+  PRESSURE$'
+	shown '^[> ] +[1-9][0-9.]* .*[1-9][0-9]* API-160 '
+	shown '  dropped 100\.0 %  '
+	lab_screen | grep -A2 '^1 reasons' | grep -q 'API-160' || fail "not first: $(lab_screen)"
+	lab_resize 60x15
+	shown '^ENFORCE: api_pro.*  FLOOD: SYN cookies/s [0-9.]+  PRESSURE$'
 	lab_keys q
 	ended 0
 }
