@@ -74,6 +74,8 @@ kernel() {
 	times 50 entry 20 "$(kernel_line API-080 "$4" SYN)"
 	times 50 entry 20 "$(kernel_line API-090 "$4")"
 	times 50 entry 20 "$(kernel_line API-100 "$4")"
+	times 50 entry 20 "$(kernel_line API-150 "$4")"
+	times 50 entry 20 "$(kernel_line API-160 "$4")"
 	journal_make
 	from_journal >"$LAB_DIR/out"
 	blocked "$KEY"

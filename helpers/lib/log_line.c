@@ -170,6 +170,7 @@ static inline bool skip_address(struct cursor *line, char terminator, struct pre
  *   API-110       a partner: many users behind one address
  *   API-120       the meter is full: says nothing about this source
  *   API-131       the blocklist is full; never logged
+ *   API-150, 160  newcomers while there was no room: whoever they are, they came at the wrong time
  */
 #define RULE_REQUESTS "API-080"
 #define RULE_PROMOTION "API-130"
