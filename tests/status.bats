@@ -243,9 +243,9 @@ counted() {
 # lanes FILTER VALUE: what the JSON says of them.
 lanes() { [[ $(says ".lanes$1") == "$2" ]] || fail "lanes$1 is not $2: $(says .lanes)"; }
 
-# flooded FAMILY SOURCE...: two of the sources find room and the others do not; text and JSON say what was counted.
+# flooded FAMILY SOURCE...: two of the sources find room and the third does not; text and JSON say what was counted.
 flooded() {
-	requires curl systemd-socket-activate
+	requires curl ethtool systemd-socket-activate
 	local name
 	family "$1"
 	lanes_low 2
@@ -253,15 +253,14 @@ flooded() {
 	lanes_serve
 	lanes_flood
 	lanes_connect "${@:2}"
-	[[ $1 == 6 ]] || packets --from 10.0.0.0/8 --random --count 50 --flags A
+	packets --from "$NEIGHBOUR" --count 50 --flags A
 	json 0
 	lanes '|[.flood, .pressure, .watch, .ports_aside]' '[true,false,{"runs":false},[]]'
 	for name in sent valid; do
 		between 1 "$(says ".lanes.syn_cookies.$name.total")" "$(counter "syn_cookies_$name")" "$name"
 	done
 	between 170 "$(says .lanes.syn_cookies.sent.total)" 200 sent
-	# The kernel lays IPv6 packets beside the checksum of IPv4 there, and drops those that a device has not checked.
-	[[ $1 == 6 ]] || between 50 "$(says .lanes.syn_cookies.invalid.total)" 60 invalid
+	between 50 "$(says .lanes.syn_cookies.invalid.total)" 60 invalid
 	between 1 "$(total dropped_newcomers)" "$(counter dropped_newcomers)" newcomers
 	# They asked for something: what was dropped is not more than all.
 	[[ $(says '[.dropped.total, .dropped.layers.early.total] | unique') == "[$(total dropped_newcomers)]" ]] || fail "$(says .dropped)"
@@ -275,16 +274,16 @@ flooded() {
 }
 
 @test "under a flood SYN cookies and newcomers without room are told (IPv4)" {
-	flooded 4 203.0.113.9 203.0.113.10 203.0.113.11 203.0.113.12
+	flooded 4 203.0.113.9 203.0.113.10 203.0.113.11
 }
 # bats test_tags=host
 @test "under a flood SYN cookies and newcomers without room are told (IPv6)" {
-	flooded 6 2001:db8:2:9::9 2001:db8:2:a::9 2001:db8:2:b::9 2001:db8:2:c::9
+	flooded 6 2001:db8:2:9::9 2001:db8:2:a::9 2001:db8:2:b::9
 }
 
 # bats test_tags=host
 @test "of the last minute it is told what was sent, and after the flood that there is room again" {
-	requires blocklist systemd-socket-activate
+	requires blocklist ethtool systemd-socket-activate
 	family 4
 	lanes_low 100
 	rules_load

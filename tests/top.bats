@@ -122,6 +122,7 @@ refused() {
 
 # bats test_tags=host
 @test "a flood that SYN cookies answer and pressure are marked, with cookies a second and newcomers without room" {
+	requires ethtool systemd-socket-activate
 	rules_rate flood_begins 'over 20/second burst 20 packets'
 	rules_rate flood_lasts 'over 5/second burst 5 packets'
 	rules_load
