@@ -8,6 +8,8 @@ load helpers
 
 # shellcheck source=tests/lab/journal.bash
 source "$NFTWARD_SRCDIR/tests/lab/journal.bash"
+# shellcheck source=tests/lab/lanes.bash
+source "$NFTWARD_SRCDIR/tests/lab/lanes.bash"
 # shellcheck source=tests/lab/prometheus.bash
 source "$NFTWARD_SRCDIR/tests/lab/prometheus.bash"
 
@@ -22,6 +24,8 @@ EXPECTED='
 	limits NftwardDropsCustomers
 	partners NftwardPartnersDropped
 	regulars NftwardRegularsDropped
+	newcomers NftwardNewcomersTurnedAway NftwardSynFlood
+	pressure NftwardConntrackLoose NftwardPressure NftwardSynProxyMismatch
 	lost NftwardPromotionsLost NftwardSetFull
 	gone NftwardNotInForce
 	flushed NftwardNotInForce
@@ -46,7 +50,7 @@ missing_here() {
 	if [[ ! -x $NFTWARD_BUILDDIR/helpers/nftward-export ]]; then echo helpers/nftward-export; fi
 	if [[ ! -x $NFTWARD_BUILDDIR/tests/lab/crowd ]]; then echo tests/lab/crowd; fi
 	local what
-	for what in prometheus prometheus-node-exporter nft jq curl nginx openssl setpriv; do
+	for what in prometheus prometheus-node-exporter nft jq curl nginx openssl setpriv ethtool systemd-socket-activate; do
 		command -v "$what" >/dev/null || echo "$what"
 	done
 }
@@ -125,6 +129,8 @@ play_flood() {
 	rules_load
 	watching
 	gateway_start
+	# One of them behaved before; nobody becomes a regular in his first minute.
+	in_ns gw nft add element inet api_protection regulars '{ 10.50.1.1 }'
 	exporting --top-sources 5
 	clients 12 '{"sources": ["10.50.1.1", "10.50.2.1", "10.50.3.1", "10.50.4.1"], "clients": 5, "timeout_ms": 300},
 		{"connect": "2001:db8::1", "sources": ["2001:db8:1:1::1", "2001:db8:1:2::1"], "clients": 5, "timeout_ms": 300},
@@ -173,6 +179,33 @@ play_regulars() {
 	in_ns gw nft add element inet api_protection regulars '{ 203.0.113.9 }'
 	exporting
 	now_and_then 40 packets --from 203.0.113.9 --count 2
+}
+
+# Nobody listens on 8443, so that what comes there gets no cookie and asks for room.
+more_than_room() {
+	lanes_flood 20
+	packets --from 10.0.0.0/8 --random --count 20 --dport 8443
+}
+
+play_newcomers() {
+	GW=192.0.2.1
+	lanes_low 20
+	lanes_aligned
+	rules_set api_ports '{ 443, 8443 }'
+	rules_load
+	lanes_serve
+	exporting
+	more_than_room
+	lanes_connect 203.0.113.9 203.0.113.10
+	now_and_then 40 more_than_room
+}
+
+# Somebody watches, and neither conntrack nor the cookies are as he is to keep them.
+play_pressure() {
+	rules_load
+	lanes_watched 51000
+	exporting
+	in_ns gw nft add element inet api_protection pressure '{ tcp timeout 1h }'
 }
 
 # promotable: whoever sends a datagram to port 9 is promoted as for his violations.
@@ -371,6 +404,8 @@ comes_true() {
 @test "who is held to a limit and never blocked may be a customer" { comes_true limits; }
 @test "partners over their limits are told" { comes_true partners; }
 @test "regulars over a limit are told" { comes_true regulars; }
+@test "a flood that SYN cookies answer, and newcomers without room, are told" { comes_true newcomers; }
+@test "pressure, and what makes SYN cookies worse than they are, is told" { comes_true pressure; }
 @test "a promotion that found the blocklist full is told" { comes_true lost; }
 @test "a table that was deleted is told" { comes_true gone; }
 @test "a table that was flushed is told" { comes_true flushed; }
@@ -421,17 +456,20 @@ same_numbers() { [[ $(numbers_of_lab "$1") == "$(numbers_of_prometheus "$1")" ]]
 
 @test "each series moved, and is what the lab's own tools say" {
 	local host
-	for host in calm flood synflood limits partners regulars lost audit conntrack; do
+	for host in calm flood synflood limits partners regulars newcomers pressure lost audit conntrack; do
 		LAB=$FLEET-$host LAB_DIR=$FLEET_DIR/$host
 		lab_wait 10 same_numbers "$host" ||
 			fail "$host: $(diff <(numbers_of_lab "$host") <(numbers_of_prometheus "$host"))"
 	done
 	moved calm nftables_api_{requests,connections}_total 'nftables_xdp_passed_packets_total{reason="within"}' \
-		'nftables_set_elements{set="regulars6"}'
+		'nftables_set_elements{set="visitors6"}'
 	moved flood nftables_api_{requests,promotions,regulars_over_packets}_total 'nftables_api_dropped_packets_total{rule="API-020"}' \
 		'nftables_api_dropped_bytes_total{rule="API-080"}' 'nftward_blocked{level="1",by="rules"}' 'nftables_set_elements{set="blocklist6"}'
 	moved synflood 'nftables_xdp_dropped_packets_total{reason="syn_rate"}' 'nftables_xdp_dropped_bytes_total{reason="syn_rate"}'
 	moved partners 'nftables_api_dropped_packets_total{chain="over_partner"}'
+	moved newcomers 'nftables_api_syn_cookies_total{result="sent"}' 'nftables_api_syn_cookies_total{result="valid"}' \
+		'nftables_api_dropped_packets_total{rule="API-150"}' 'nftables_api_lane_active{lane="flood"}'
+	moved pressure 'nftables_api_lane_active{lane="pressure"}'
 	moved lost nftables_api_promotions_lost_total
 	moved conntrack nftward_conntrack_entries
 	moved egress 'nftables_egress_denied_packets_total{user="daemon"}' 'nftables_rules_handle{table="egress_policy"}'

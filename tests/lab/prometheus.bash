@@ -151,8 +151,11 @@ numbers_of_prometheus() {
 			nftables_api_quic_packets_total: "seen_quic", nftables_api_short_turns_total: "seen_short_turns",
 			nftables_api_overflow_packets_total: "seen_overflow", nftables_api_regulars_over_packets_total: "over_regulars",
 			nftables_api_promotions_total: "promotions", nftables_api_promotions_lost_total: "promotions_lost",
+			nftables_api_syn_cookies_total: "syn_cookies_",
 			nftables_api_dropped_packets_total: "dropped", nftables_api_dropped_bytes_total: "bytes"} as $names
-		| .[] | [$names[.metric.__name__] // .metric.__name__, .metric.rule // empty, .value[1]] | join(" ")' | sort
-	asked "{instance=\"$1\",__name__=~\"nftables_xdp_(dropped|passed)_packets_total\"}" | jq -r '
-		.[] | "xdp \(.metric.__name__ | if test("dropped") then "drop" else "pass" end)_\(.metric.reason) \(.value[1])"' | sort
+		| .[] | select(.metric.result != "invalid")
+		| [($names[.metric.__name__] // .metric.__name__) + (.metric.result // ""), .metric.rule // empty, .value[1]] | join(" ")' | sort
+	asked "{instance=\"$1\",__name__=~\"nftables_xdp_(dropped|passed|answered)_packets_total\"}" | jq -r '
+		{dropped: "drop", passed: "pass", answered: "tx"} as $fates
+		| .[] | "xdp \($fates[.metric.__name__ | split("_")[2]])_\(.metric.reason) \(.value[1])"' | sort
 }
