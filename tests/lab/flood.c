@@ -4,6 +4,9 @@
  *
  * Frames come out of BPF_PROG_TEST_RUN in its live mode (Linux 5.18): a small XDP program writes each one and redirects it
  * into a device, so that it is in front of the peer's XDP program before any socket buffer has been built. Checksums are right.
+ *
+ * With --pass it only gives a veth a program that passes everything: what the other end's program sends back with XDP_TX waits in
+ * the ring of a veth without one (veth_xdp_flush), GRO or not.
  */
 
 #include <arpa/inet.h>
@@ -30,6 +33,7 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 
 #define SECONDS_MAX 60 /* every flood ends */
 #define COUNT_MAX 1000000000
@@ -48,6 +52,7 @@ struct prefix {
 
 struct options {
 	const char *device;
+	const char *pass; /* a device that gets a program, and nothing is sent */
 	const struct ether_addr *mac;
 	struct prefix from, to; /* what follows from.bits is drawn, in IPv6 up to bit 64 */
 	bool udp;
@@ -66,24 +71,19 @@ static const struct options defaults = {
 };
 
 static const struct option long_options[] = {
-	{ "device", required_argument, NULL, 'd' },
-	{ "mac", required_argument, NULL, 'm' },
-	{ "from", required_argument, NULL, 'f' },
-	{ "to", required_argument, NULL, 't' },
-	{ "port", required_argument, NULL, 'p' },
-	{ "kind", required_argument, NULL, 'k' },
-	{ "size", required_argument, NULL, 'b' },
-	{ "rate", required_argument, NULL, 'r' },
-	{ "seconds", required_argument, NULL, 's' },
-	{ "count", required_argument, NULL, 'n' },
-	{ "json", no_argument, NULL, 'j' },
-	{ "help", no_argument, NULL, 'h' },
-	{ NULL, 0, NULL, 0 },
+	{ "device", required_argument, NULL, 'd' },  { "mac", required_argument, NULL, 'm' },
+	{ "from", required_argument, NULL, 'f' },    { "to", required_argument, NULL, 't' },
+	{ "port", required_argument, NULL, 'p' },    { "kind", required_argument, NULL, 'k' },
+	{ "size", required_argument, NULL, 'b' },    { "rate", required_argument, NULL, 'r' },
+	{ "seconds", required_argument, NULL, 's' }, { "count", required_argument, NULL, 'n' },
+	{ "json", no_argument, NULL, 'j' },	     { "pass", required_argument, NULL, 'P' },
+	{ "help", no_argument, NULL, 'h' },	     { NULL, 0, NULL, 0 },
 };
 
 static void usage(FILE *to)
 {
 	fputs("Usage: flood --device IFACE --mac MAC --from ADDR[/BITS] --to ADDR --seconds S [OPTION]...\n"
+	      "       flood --pass IFACE\n"
 	      "  --device IFACE   a veth, whose peer has an XDP program or GRO; --mac is the receiver's\n"
 	      "  --from ADDR/BITS senders, drawn for each packet; in IPv6 each is another /64\n"
 	      "  --seconds S      length of the flood, 1 to 60\n"
@@ -91,7 +91,8 @@ static void usage(FILE *to)
 	      "  --rate N         packets per second (0: as fast as they go)\n"
 	      "  --port N, --kind syn|ack|udp  where they go (443), what they are (syn)\n"
 	      "  --size BYTES     of the IP packet, up to 1500 (as small as it can be)\n"
-	      "  --json           what was sent as JSON\n",
+	      "  --json           what was sent as JSON\n"
+	      "  --pass IFACE     a veth that gets an XDP program which passes all, for answers of the other end's\n",
 	      to);
 }
 
@@ -167,6 +168,9 @@ static int options_set(struct options *o, int option, const char *word)
 	case 'j':
 		o->json = true;
 		return 0;
+	case 'P':
+		o->pass = word;
+		return 0;
 	}
 	return -EINVAL;
 }
@@ -190,8 +194,8 @@ static int options_parse(int argc, char **argv, struct options *ret)
 			return -EINVAL;
 		}
 	}
-	if (optind != argc || !o.device || !o.mac || !o.seconds || !o.from.family ||
-	    o.from.family != o.to.family) {
+	if (!o.pass && (optind != argc || !o.device || !o.mac || !o.seconds || !o.from.family ||
+			o.from.family != o.to.family)) {
 		fputs("flood: --device, --mac, --seconds, --from and --to of one family are needed (try --help)\n",
 		      stderr);
 		return -EINVAL;
@@ -496,6 +500,27 @@ static int run(const struct options *o)
 	return report(o, sent, packets_taken(o->device) - before, now_ns() - start_ns);
 }
 
+/* Through netlink, so that it stays when we end. */
+static int pass(const char *device)
+{
+	const struct bpf_insn insns[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = XDP_PASS },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, options, .prog_flags = BPF_F_XDP_HAS_FRAGS,
+		    .expected_attach_type = BPF_XDP);
+	unsigned int ifindex = if_nametoindex(device);
+	int program_fd, r;
+
+	if (!ifindex)
+		return complain(-errno, "no device", device);
+	program_fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "pass", "GPL", insns,
+				   sizeof(insns) / sizeof(*insns), &options);
+	r = program_fd < 0 ? program_fd :
+			     bpf_xdp_attach((int)ifindex, program_fd, XDP_FLAGS_DRV_MODE, NULL);
+	return r < 0 ? complain(r, "cannot put a program (as root?) on", device) : 0;
+}
+
 int main(int argc, char **argv)
 {
 	/* Not restarted: a signal also ends what the kernel is sending. */
@@ -505,6 +530,8 @@ int main(int argc, char **argv)
 
 	if (r)
 		return r < 0 ? 2 : 0;
+	if (options.pass)
+		return pass(options.pass) < 0 ? 1 : 0;
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	return run(&options) < 0 ? 1 : 0;
