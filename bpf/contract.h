@@ -9,7 +9,7 @@
 #include "token_bucket.h"
 
 /* Raised when a layout below changes: maps of another version are never shared with this one. */
-#define CONTRACT_VERSION 1
+#define CONTRACT_VERSION 2
 
 /*
  * A source is what has a budget of its own: an IPv4 address, or the /64 of an IPv6 address. Both are
@@ -43,7 +43,7 @@ static inline __u64 source_ipv6(const struct in6_addr *address)
 
 /*
  * Why a packet went where it went. Each packet is counted under exactly one.
- * From VERDICT_FIRST_DROP on it is a drop; in mode audit it is counted so and passes.
+ * From VERDICT_FIRST_TX on it is an answer, from VERDICT_FIRST_DROP on a drop; in mode audit it is counted so and passes.
  */
 enum verdict {
 	PASS_OTHER, /* not TCP or UDP over IP */
@@ -52,14 +52,16 @@ enum verdict {
 	PASS_PARTNER, /* over a budget, within the larger one of a partner */
 	PASS_ALLOWLIST, /* would be dropped, but its source is in allowlist or allowlist6 */
 	PASS_ELSEWHERE, /* would be dropped, but is forwarded to an address that is not this host's */
+	TX_SYN_COOKIE, /* over xdp_syn_cookies: answered with a SYN cookie */
 	DROP_MALFORMED, /* headers that no host sends */
 	DROP_BLOCKLIST, /* source in blocklist or blocklist6 */
 	DROP_BLOCKED_NET, /* source in blocked_nets or blocked_nets6 */
 	DROP_PACKET_RATE, /* over xdp_packet_rate */
-	DROP_SYN_RATE, /* over xdp_syn_rate */
+	DROP_SYN_RATE, /* over xdp_syn_rate; over xdp_partner_syn_rate where it would get a cookie */
 	DROP_PARTNER, /* a partner over a larger budget */
 	VERDICTS,
 };
+#define VERDICT_FIRST_TX TX_SYN_COOKIE
 #define VERDICT_FIRST_DROP DROP_MALFORMED
 
 /* Map verdicts: per-CPU array, index enum verdict. Written by the program. */
@@ -129,7 +131,8 @@ enum filter {
  * With n sources over a budget at once, an honest one shares all its cells with some of them with probability
  * (1 - e^(-n / cells))^rows: for 20,000 of them one in 2,500 by its packets, one in 34,000 by its SYNs.
  * Rows are small, so that they stay in a cache: 2 MB for packets, which every packet asks for, and 4 MB for SYNs, because those of
- * random sources spread over all of them: 262,144 cells of 20 a second hold 5 million of them a second.
+ * random sources spread over all of them: 262,144 cells of 20 a second hold 5 million of them a second. SYNs past what all sources
+ * have together are charged for their cookies in rows of 2 MB instead: 131,072 cells of 200 a second hold 26 million.
  */
 #define CELLS_PER_LINE 16
 struct cell_line {
@@ -141,8 +144,19 @@ enum {
 	CELL_ROWS = 4,
 	PACKET_CELLS = 1 << 17, /* in a row */
 	SYN_CELLS = 1 << 18, /* in a row */
+	COOKIE_CELLS = 1 << 17, /* in a row */
 	SYN_FIRST_CELL = CELL_ROWS * PACKET_CELLS,
-	CELLS = SYN_FIRST_CELL + CELL_ROWS * SYN_CELLS,
+	COOKIE_FIRST_CELL = SYN_FIRST_CELL + CELL_ROWS * SYN_CELLS,
+	ALL_SYNS_CELL = COOKIE_FIRST_CELL +
+			CELL_ROWS * COOKIE_CELLS, /* of all sources, alone in its line */
+	CELLS = ALL_SYNS_CELL + CELLS_PER_LINE,
+};
+
+/* What a source has cells for; each has a unit of its own. */
+enum budget {
+	BUDGET_PACKETS,
+	BUDGET_SYNS,
+	BUDGET_COOKIES,
 };
 
 /*
@@ -159,6 +173,14 @@ enum mode {
 	MODE_AUDIT, /* everything passes, drops are counted */
 	MODE_ENFORCE,
 };
+
+/* What a SYN cookie offers in the server's name, as a synproxy object of nft says. */
+struct cookie_offer {
+	__u16 mss;
+	__u8 wscale;
+	__u8 options; /* NF_SYNPROXY_OPT_* of linux/netfilter/nf_synproxy.h */
+};
+_Static_assert(sizeof(struct cookie_offer) == 4, "packed");
 
 /* Map settings: one element. Written by the helpers from the nft table, field by field, while the program runs. */
 struct settings {
@@ -178,8 +200,14 @@ struct settings {
 	struct bucket_rate syn_rate;
 	struct bucket_rate partner_packet_rate;
 	struct bucket_rate partner_syn_rate;
+	struct bucket_rate cookie_rate; /* SYNs of all sources, past which they are answered */
+	__u32 cookies; /* whether they are; 0 also where the table lacks what that takes */
+	__u32 can_answer; /* whether the programs can, on this kernel; written by who loads them */
+	struct cookie_offer cookie_offers[2]; /* IPv4, IPv6 */
 	__u64 tcp_ports[65536 / 64];
 	__u64 udp_ports[65536 / 64];
+	__u64 dnat_ports[65536 /
+			 64]; /* of tcp_ports: no cookies, what is behind them is not this host's */
 };
 
 #endif

@@ -53,16 +53,23 @@ static inline __u32 filter_net6_bit(__u32 first)
 _Static_assert(FILTER_NET_BITS == 1 << 20, "filter_net6_bit makes 20 bits");
 _Static_assert(FILTER_HOST_WORDS == 1 << 16, "filter_host_word has 16 bits");
 
-/* The cell of a source in one of the CELL_ROWS rows, for its packets or for its SYNs. */
-static inline __u32 cell_index(__u64 hash, bool syn, unsigned int row)
+/* The cell of a source in one of the CELL_ROWS rows. */
+static inline __u32 cell_index(__u64 hash, enum budget budget, unsigned int row)
 {
 	/* 18 of 64 bits four times: the upper half twice, of the hash and of another made from it (Knuth, TAOCP 3, 6.4). */
 	if (row & 1)
 		hash *= 0x9e3779b97f4a7c15ULL;
 	hash >>= row & 2 ? 46 : 28;
-	return syn ? SYN_FIRST_CELL + row * SYN_CELLS + ((__u32)hash & (SYN_CELLS - 1)) :
-		     row * PACKET_CELLS + ((__u32)hash & (PACKET_CELLS - 1));
+	switch (budget) {
+	case BUDGET_SYNS:
+		return SYN_FIRST_CELL + row * SYN_CELLS + ((__u32)hash & (SYN_CELLS - 1));
+	case BUDGET_COOKIES:
+		return COOKIE_FIRST_CELL + row * COOKIE_CELLS + ((__u32)hash & (COOKIE_CELLS - 1));
+	default:
+		return row * PACKET_CELLS + ((__u32)hash & (PACKET_CELLS - 1));
+	}
 }
-_Static_assert(PACKET_CELLS <= 1 << 18 && SYN_CELLS <= 1 << 18, "18 bits are taken");
+_Static_assert(PACKET_CELLS <= 1 << 18 && SYN_CELLS <= 1 << 18 && COOKIE_CELLS <= 1 << 18,
+	       "18 bits are taken");
 
 #endif

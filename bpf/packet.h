@@ -10,6 +10,8 @@
 #ifndef NFTWARD_PACKET_H
 #define NFTWARD_PACKET_H
 
+#include <stdbool.h>
+
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
@@ -39,6 +41,7 @@ struct packet {
 	__u16 destination_port; /* host order */
 	__u8 tcp_flags; /* the 13th byte of the TCP header */
 	__u8 ip_version;
+	bool answered; /* what is in the buffer now is the answer */
 };
 
 /* A tag is 802.1Q or 802.1ad. Two of them are QinQ; the kernel itself takes off more only for nested VLAN devices. */

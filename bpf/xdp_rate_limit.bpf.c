@@ -9,12 +9,13 @@
  *   headers that contradict themselves	drop	(one policy for all of them; the kernel would drop them later)
  *   source on the blocklist		drop
  *   source in a blocked network	drop
+ *   SYN over what all sources have together	answer with a SYN cookie, if the source may have one, else drop
  *   SYN over the SYN budget		drop
  *   over the packet budget		drop
  *   anything else			pass
  * Only what would be dropped is asked whether it is exempt, as in the rules: the allowlist wins over everything, what is
  * forwarded to another host is not ours to limit, and a partner has a larger budget on top. A packet within its budget pays
- * for none of these questions. In mode audit a drop is counted and passes.
+ * for none of these questions. In mode audit a drop or an answer is counted and passes.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,6 +28,7 @@
 #include "contract.h"
 #include "filter.h"
 #include "packet.h"
+#include "syn_cookie.h"
 #include "token_bucket.h"
 
 #ifndef AF_INET
@@ -36,6 +38,9 @@
 
 /* Which settings.generation this program decides for, so that of two in one chain only one does; 0: any. Set by the loader. */
 const volatile __u32 generation = 0;
+
+/* Whether the kernel has what SYN cookies take (Linux 6.0). Set by the loader; where not, the verifier takes them out. */
+const volatile bool can_answer = true;
 
 /* Written by nftward-xdp, read by the program. */
 struct settings settings SEC(".data.settings");
@@ -219,7 +224,7 @@ static __always_inline bool cell_over(__u32 *cell, const struct bucket_rate *rat
  * Whether a source is over a budget: in every row. In the others it is charged.
  * Not static: the verifier then looks at it once, and not once for each way through the parser that leads here.
  */
-__noinline int charge(__u64 hash, bool partner, bool syn, __u32 length, __u64 now_ns)
+__noinline int charge(__u64 hash, bool partner, enum budget budget, __u32 length, __u64 now_ns)
 {
 	const struct bucket_rate *rate;
 	__u32 *cell[CELL_ROWS], units, now;
@@ -227,17 +232,17 @@ __noinline int charge(__u64 hash, bool partner, bool syn, __u32 length, __u64 no
 
 	/* The cells are likely in no cache: they are fetched together, not one after the other. */
 	for (unsigned int row = 0; row < CELL_ROWS; row++) {
-		cell[row] = cell_at(cell_index(hash, syn, row));
+		cell[row] = cell_at(cell_index(hash, budget, row));
 		if (!cell[row])
 			return false;
 		(void)*(volatile __u32 *)cell[row];
 	}
-	if (syn)
-		rate = partner ? &settings.partner_syn_rate : &settings.syn_rate;
-	else
+	if (budget == BUDGET_PACKETS)
 		rate = partner ? &settings.partner_packet_rate : &settings.packet_rate;
+	else
+		rate = partner ? &settings.partner_syn_rate : &settings.syn_rate;
 	units = rate->units_per_token;
-	if (!syn && length >= FULL_SIZE_BYTES)
+	if (budget == BUDGET_PACKETS && length >= FULL_SIZE_BYTES)
 		units = units / COST_WHOLE * COST_FULL_SIZE;
 	now = bucket_now(rate, now_ns);
 	for (unsigned int row = 0; row < CELL_ROWS; row++)
@@ -313,7 +318,8 @@ static __always_inline bool for_elsewhere(struct xdp_md *ctx, const struct packe
 _Static_assert(DESTINATIONS == 1 << 6, "the index has 6 bits");
 
 static __always_inline enum verdict spare(struct xdp_md *ctx, const struct packet *packet,
-					  enum verdict verdict, __u64 hash, bool syn, __u64 now_ns)
+					  enum verdict verdict, __u64 hash, enum budget budget,
+					  __u64 now_ns)
 {
 	__u32 bit = net_bit(packet);
 
@@ -323,12 +329,54 @@ static __always_inline enum verdict spare(struct xdp_md *ctx, const struct packe
 		/* A partner's own cells are others than those of the budget that everybody has: by ~hash. */
 		if ((verdict == DROP_SYN_RATE || verdict == DROP_PACKET_RATE) &&
 		    in_nets(ctx, packet, &partners, &partners6, now_ns))
-			verdict = charge(~hash, true, syn, packet->length, now_ns) ? DROP_PARTNER :
-										     PASS_PARTNER;
+			verdict = charge(~hash, true, budget, packet->length, now_ns) ?
+					  DROP_PARTNER :
+					  PASS_PARTNER;
 	}
 	if (verdict >= VERDICT_FIRST_DROP && for_elsewhere(ctx, packet, now_ns))
 		return PASS_ELSEWHERE;
 	return verdict;
+}
+
+/* --- SYN cookies --------------------------------------------------------------------------------- */
+
+static __always_inline bool protected(const __u64 *ports, __u16 port)
+{
+	return ports[port / 64] & 1ULL << (port & 63);
+}
+
+/*
+ * Whether all sources together have spent their budget of SYNs; else one is charged. An empty bucket is only read, so the CPUs of a
+ * flood share its line and do not fight over it.
+ */
+static __always_inline bool all_syns_over(__u64 now_ns)
+{
+	const struct bucket_rate *rate = &settings.cookie_rate;
+	__u32 *cell = cell_at(ALL_SYNS_CELL);
+
+	return cell && cell_over(cell, rate, bucket_now(rate, now_ns), rate->units_per_token);
+}
+
+/*
+ * Answers a SYN that is over what all sources have together. Returns enum verdict: TX_SYN_COOKIE, in mode enforce with the answer in
+ * the buffer; DROP_SYN_RATE where the source has had so many that it would use us against others; PASS_WITHIN what is not for here.
+ * Not static: the verifier then looks at it once.
+ */
+__noinline int syn_cookie(struct xdp_md *ctx, struct packet *packet, __u64 hash, __u64 now_ns)
+{
+	if (!can_answer || !packet || protected(settings.dnat_ports, packet->destination_port) ||
+	    !all_syns_over(now_ns))
+		return PASS_WITHIN;
+	if (!syn_is_plain(ctx, packet) || for_elsewhere(ctx, packet, now_ns))
+		return PASS_WITHIN;
+	if (charge(hash, true, BUDGET_COOKIES, 0, now_ns))
+		return DROP_SYN_RATE;
+	if (settings.mode == MODE_ENFORCE) {
+		if (!syn_answer(ctx, packet, settings.cookie_offers, now_ns))
+			return PASS_WITHIN;
+		packet->answered = true;
+	}
+	return TX_SYN_COOKIE;
 }
 
 /* --- the verdict --------------------------------------------------------------------------------- */
@@ -343,20 +391,16 @@ static __always_inline enum verdict spare(struct xdp_md *ctx, const struct packe
 #define FLAGS_OPENING 0x17 /* FIN, SYN, RST, ACK */
 #define FLAG_SYN 2
 
-static __always_inline bool protected(const __u64 *ports, __u16 port)
-{
-	return ports[port / 64] & 1ULL << (port & 63);
-}
-
-static __always_inline enum verdict decide(struct xdp_md *ctx, const struct packet *packet,
+static __always_inline enum verdict decide(struct xdp_md *ctx, struct packet *packet,
 					   enum packet_kind kind, __u64 hash)
 {
 	__u64 now_ns = bpf_jiffies64() * settings.tick_ns + settings.clock_offset_ns;
 	enum verdict verdict = PASS_WITHIN;
-	bool syn = false;
+	enum budget budget = BUDGET_PACKETS;
 
 	if (kind == PACKET_TCP) {
-		syn = (packet->tcp_flags & FLAGS_OPENING) == FLAG_SYN;
+		if ((packet->tcp_flags & FLAGS_OPENING) == FLAG_SYN)
+			budget = BUDGET_SYNS;
 		if (!(CLIENT_FLAGS >> (packet->tcp_flags & FLAGS_MASK) & 1))
 			kind = PACKET_MALFORMED;
 	}
@@ -366,11 +410,15 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, const struct pack
 		verdict = DROP_BLOCKLIST;
 	} else if (in_blocked_nets(ctx, packet, now_ns)) {
 		verdict = DROP_BLOCKED_NET;
-	} else if (charge(hash, false, syn, packet->length, now_ns)) {
-		verdict = syn ? DROP_SYN_RATE : DROP_PACKET_RATE;
+	} else {
+		/* Before the budget of each source: random ones empty the cells of everybody's. */
+		if (budget == BUDGET_SYNS && can_answer && settings.cookies)
+			verdict = syn_cookie(ctx, packet, hash, now_ns);
+		if (verdict == PASS_WITHIN && charge(hash, false, budget, packet->length, now_ns))
+			verdict = budget == BUDGET_SYNS ? DROP_SYN_RATE : DROP_PACKET_RATE;
 	}
 	return verdict < VERDICT_FIRST_DROP ? verdict :
-					      spare(ctx, packet, verdict, hash, syn, now_ns);
+					      spare(ctx, packet, verdict, hash, budget, now_ns);
 }
 
 static __always_inline void count_source(__u64 source, __u64 hash, enum verdict verdict)
@@ -408,8 +456,7 @@ static __always_inline void account(const struct xdp_md *ctx, enum verdict verdi
 	}
 }
 
-static __always_inline int judge(struct xdp_md *ctx, const struct packet *packet,
-				 enum packet_kind kind)
+static __always_inline int judge(struct xdp_md *ctx, struct packet *packet, enum packet_kind kind)
 {
 	enum verdict verdict = DROP_MALFORMED;
 	__u64 hash = 0;
@@ -420,8 +467,11 @@ static __always_inline int judge(struct xdp_md *ctx, const struct packet *packet
 		verdict = decide(ctx, packet, kind, hash);
 	}
 	account(ctx, verdict);
-	if (verdict < VERDICT_FIRST_DROP)
+	if (verdict < VERDICT_FIRST_TX)
 		return XDP_PASS;
+	/* The mode may have changed meanwhile; what is in the buffer counts. */
+	if (verdict < VERDICT_FIRST_DROP)
+		return packet->answered ? XDP_TX : XDP_PASS;
 	if (packet->source)
 		count_source(packet->source, hash, verdict);
 	return settings.mode == MODE_ENFORCE ? XDP_DROP : XDP_PASS;

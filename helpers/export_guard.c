@@ -300,8 +300,10 @@ static void xdp_put(struct exposition *exposition, const struct guard *guard)
 	exposition_family(exposition, EXPOSITION_COUNTER, "nftables_xdp_passed_packets_total",
 			  "Packets that the network driver let pass.");
 	verdicts_put(exposition, xdp, "pass", false);
-	exposition_family(exposition, EXPOSITION_COUNTER, "nftables_xdp_answered_packets_total",
-			  "Packets that the network driver answered.");
+	exposition_family(
+		exposition, EXPOSITION_COUNTER, "nftables_xdp_answered_packets_total",
+		"Packets answered in the network driver; in mode audit what enforce would "
+		"have answered.");
 	verdicts_put(exposition, xdp, "tx", false);
 }
 

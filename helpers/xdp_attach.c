@@ -135,6 +135,8 @@ static int load(struct work *work, struct errmsg *reterr)
 		err = xdp_maps_open(&work->maps, fd, reterr);
 	if (!err)
 		err = settings_begin(work->maps.settings, reterr);
+	if (!err)
+		work->maps.settings->can_answer = xdp_loaded_can_answer(work->loaded);
 	return err;
 }
 

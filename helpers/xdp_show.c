@@ -13,6 +13,7 @@
 #include "lib/xdp_attached.h"
 #include "lib/xdp_mirror.h"
 #include "lib/xdp_pins.h"
+#include "lib/xdp_tx.h"
 
 static const char *const mode_names[] = {
 	[MODE_OFF] = "off",
@@ -44,18 +45,22 @@ static json_t *interfaces_json(const struct xdp_attached *list, size_t length, c
 
 	for (size_t i = 0; i < length; i++) {
 		const struct xdp_link *link = &list[i].link;
+		struct errmsg trap;
 
 		if (only && strcmp(only, list[i].interface.name))
 			continue;
-		json_array_append_new(
-			array,
-			json_pack("{s:s, s:s, s:b, s:i, s:I, s:I, s:I}", "interface",
-				  list[i].interface.name, "mode",
-				  link->native ? "native" : "generic", "exclusive", link->exclusive,
-				  "other_programs", (int)link->others, "program_id",
-				  (json_int_t)link->program_id, "verified_instructions",
-				  (json_int_t)link->verified_instructions, "code_bytes",
-				  (json_int_t)link->jited_bytes));
+		if (!xdp_tx_trap(&list[i].interface, link->native, &trap))
+			trap.text[0] = '\0';
+		json_array_append_new(array, json_pack("{s:s, s:s, s:b, s:i, s:I, s:I, s:I, s:s?}",
+						       "interface", list[i].interface.name, "mode",
+						       link->native ? "native" : "generic",
+						       "exclusive", link->exclusive,
+						       "other_programs", (int)link->others,
+						       "program_id", (json_int_t)link->program_id,
+						       "verified_instructions",
+						       (json_int_t)link->verified_instructions,
+						       "code_bytes", (json_int_t)link->jited_bytes,
+						       "answers", trap.text[0] ? trap.text : NULL));
 	}
 	return array;
 }
@@ -123,6 +128,22 @@ static json_t *rate_json(const struct bucket_rate *rate)
 			 (json_int_t)(rate->burst / (uint32_t)units));
 }
 
+/* Whether SYNs past a rate are answered, else why not. */
+static json_t *cookies_json(const struct settings *settings)
+{
+	const char *why_not = NULL;
+
+	if (!settings->can_answer)
+		why_not =
+			"this kernel makes none for XDP (Linux 6.0 with CONFIG_SYN_COOKIES does); "
+			"the rules answer";
+	else if (!settings->cookies)
+		why_not = "the table has no limit xdp_syn_cookies, or no synproxy syn_proxy and "
+			  "syn_proxy6";
+	return json_pack("{s:b, s:s?, s:o}", "answered", !why_not, "why_not", why_not, "rate",
+			 rate_json(&settings->cookie_rate));
+}
+
 /* What the maps hold against what the table says. A table that cannot be read is an answer too. */
 static json_t *nft_json(struct xdp_maps *maps, struct errmsg *reterr)
 {
@@ -171,6 +192,7 @@ static int gather(const struct options *options, const struct xdp_pins *pins,
 						"unknown"));
 	json_object_set_new(object, "packet_rate", rate_json(&maps.settings->packet_rate));
 	json_object_set_new(object, "syn_rate", rate_json(&maps.settings->syn_rate));
+	json_object_set_new(object, "syn_cookies", cookies_json(maps.settings));
 	json_object_set_new(object, "nft", nft_json(&maps, reterr));
 	if (!json_object_set_new(object, "verdicts", verdicts_json(&maps, reterr)) &&
 	    !json_object_set_new(object, "top", top_json(&maps, options->top, reterr)) &&
@@ -207,6 +229,8 @@ static void interface_print(const json_t *one)
 	printf("; program %lld, verifier complexity %lld of 1000000 instructions, %lld bytes of code\n",
 	       number(one, "program_id"), number(one, "verified_instructions"),
 	       number(one, "code_bytes"));
+	if (word(one, "answers"))
+		printf("%s: %s\n", word(one, "interface"), word(one, "answers"));
 }
 
 static void nft_print(const json_t *nft)
@@ -227,6 +251,16 @@ static void rate_print(const char *name, const json_t *rate)
 	       json_real_value(json_object_get(rate, "packets_per_second")), number(rate, "burst"));
 }
 
+static void cookies_print(const json_t *cookies)
+{
+	if (word(cookies, "why_not")) {
+		printf("SYN cookies: none: %s\n", word(cookies, "why_not"));
+		return;
+	}
+	rate_print("SYN cookies: of all sources past", json_object_get(cookies, "rate"));
+	putchar('\n');
+}
+
 static void print(json_t *object)
 {
 	const char *name;
@@ -239,6 +273,7 @@ static void print(json_t *object)
 	rate_print("packets", json_object_get(object, "packet_rate"));
 	rate_print("; SYNs", json_object_get(object, "syn_rate"));
 	putchar('\n');
+	cookies_print(json_object_get(object, "syn_cookies"));
 	nft_print(json_object_get(object, "nft"));
 
 	printf("\n%-18s %16s %20s\n", "verdict", "packets", "bytes");

@@ -7,6 +7,7 @@
 #include <linux/if_ether.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
+#include <linux/netfilter/nf_synproxy.h>
 #include <linux/tcp.h>
 #include <linux/udp.h>
 #include <net/if.h>
@@ -46,9 +47,10 @@ enum { V4 = 1, V6 = 2, BOTH = V4 | V6 };
 
 #define NAME(verdict) [verdict] = #verdict
 static const char *const verdict_names[] = {
-	NAME(PASS_OTHER),	NAME(PASS_PORT),	NAME(PASS_WITHIN),    NAME(PASS_PARTNER),
-	NAME(PASS_ALLOWLIST),	NAME(PASS_ELSEWHERE),	NAME(DROP_MALFORMED), NAME(DROP_BLOCKLIST),
-	NAME(DROP_BLOCKED_NET), NAME(DROP_PACKET_RATE), NAME(DROP_SYN_RATE),  NAME(DROP_PARTNER),
+	NAME(PASS_OTHER),     NAME(PASS_PORT),	      NAME(PASS_WITHIN),      NAME(PASS_PARTNER),
+	NAME(PASS_ALLOWLIST), NAME(PASS_ELSEWHERE),   NAME(TX_SYN_COOKIE),    NAME(DROP_MALFORMED),
+	NAME(DROP_BLOCKLIST), NAME(DROP_BLOCKED_NET), NAME(DROP_PACKET_RATE), NAME(DROP_SYN_RATE),
+	NAME(DROP_PARTNER),
 };
 _Static_assert(ARRAY_SIZE(verdict_names) == VERDICTS, "a name for each verdict");
 
@@ -282,12 +284,19 @@ static uint32_t frame_run(const struct bench *b, struct frame *f, unsigned int c
 	return opts.retval;
 }
 
+static uint32_t action_of(const struct bench *b, enum verdict verdict)
+{
+	if (verdict < VERDICT_FIRST_TX || verdict == VERDICTS || b->settings->mode != MODE_ENFORCE)
+		return XDP_PASS;
+	return verdict < VERDICT_FIRST_DROP ? XDP_TX : XDP_DROP;
+}
+
 /* Whether count packets all get one verdict, VERDICTS for none, and nothing else is counted. Prints what was. */
 static bool expect_frame(const struct bench *b, struct frame *f, unsigned int count,
 			 enum verdict verdict)
 {
-	bool drop = verdict >= VERDICT_FIRST_DROP && verdict < VERDICTS, ok;
-	uint32_t action, want = drop && b->settings->mode == MODE_ENFORCE ? XDP_DROP : XDP_PASS;
+	uint32_t action, want = action_of(b, verdict);
+	bool ok;
 	struct tally before[VERDICTS], after[VERDICTS];
 
 	tally(b, before);
@@ -317,6 +326,10 @@ static bool expect(const struct bench *b, const struct shape *s, unsigned int fa
 	frame_build(&f, s, family, client);
 	return expect_frame(b, &f, count, verdict);
 }
+
+#define OFFER_ALL                                                                   \
+	(NF_SYNPROXY_OPT_MSS | NF_SYNPROXY_OPT_WSCALE | NF_SYNPROXY_OPT_SACK_PERM | \
+	 NF_SYNPROXY_OPT_TIMESTAMP)
 
 static void set_rate(struct bucket_rate *rate, uint64_t tokens, uint64_t seconds, uint64_t burst)
 {
@@ -348,6 +361,11 @@ static void set_defaults(struct bench *b)
 	set_bursts(b, 1000, 1000);
 	set_rate(&s->partner_packet_rate, 1, WEEK_S, 5);
 	set_rate(&s->partner_syn_rate, 1, WEEK_S, 4);
+	set_rate(&s->cookie_rate, 1, WEEK_S, 1);
+	s->cookies = 0;
+	s->dnat_ports[PORT / 64] = s->dnat_ports[TCP_PORT / 64] = 0;
+	s->cookie_offers[0] = (struct cookie_offer){ 1460, 7, OFFER_ALL };
+	s->cookie_offers[1] = (struct cookie_offer){ 1440, 9, OFFER_ALL };
 }
 
 /* --- what is true when a packet comes in ---------------------------------------------------------- */
@@ -365,6 +383,9 @@ enum {
 	STRANGER = 512, /* the settings are another program's */
 	FORWARDING = 1024, /* this host is a router */
 	ELSEWHERE = 2048, /* the packet is for another host */
+	FLOODED = 4096, /* all sources together have spent their SYNs */
+	NO_COOKIES = 8192, /* the settings ask for none */
+	DNATED = 16384, /* what comes to the ports goes to a container */
 	ROUTED = FORWARDING | ELSEWHERE,
 };
 
@@ -414,6 +435,20 @@ static void set_forwarding(bool on)
 		   "cd /proc/sys/net && echo 0 >ipv4/ip_forward && echo 0 >ipv6/conf/all/forwarding");
 }
 
+/* The bucket of all sources, full or empty at the rate of set_defaults. */
+static void all_syns_set(const struct bench *b, bool full)
+{
+	const struct bucket_rate *rate = &b->settings->cookie_rate;
+	uint32_t line = ALL_SYNS_CELL / CELLS_PER_LINE;
+	struct cell_line cells = { { 0 } };
+
+	if (!full)
+		cells.full_at[ALL_SYNS_CELL % CELLS_PER_LINE] =
+			bucket_now(rate, xdp_clock_now()) + rate->burst;
+	if (bpf_map_update_elem(b->maps.fd[XDP_MAP_CELLS], &line, &cells, BPF_ANY))
+		die("cannot write map cells", errno);
+}
+
 static void arrange(struct bench *b, unsigned int state, unsigned int family, uint32_t client)
 {
 	static const struct shape plain = { 0 }, opening = { .flags = SYN };
@@ -423,6 +458,12 @@ static void arrange(struct bench *b, unsigned int state, unsigned int family, ui
 		expect(b, &plain, family, client, 1, PASS_WITHIN);
 		expect(b, &opening, family, client, 1, PASS_WITHIN);
 	}
+	if (state & FLOODED) {
+		b->settings->cookies = !(state & NO_COOKIES);
+		all_syns_set(b, false);
+	}
+	if (state & DNATED)
+		b->settings->dnat_ports[PORT / 64] = b->settings->dnat_ports[TCP_PORT / 64] = ~0ULL;
 	lists_write(b, state, family, client);
 	/* The other copy has no element. */
 	if (state & UNFILTERED)
@@ -540,6 +581,33 @@ static const struct row malformed[] = {
 	{ "payload that ends in an extension header", V6, { .chain = "D", .lie = -25 } },
 };
 
+/* What is answered with a cookie. */
+static const struct row syns[] = {
+	{ "plain", BOTH, { .flags = SYN } },
+	{ "with all flags it may have", BOTH, { .flags = SYN | PSH | URG | 0xc0 } },
+	{ "to another protected port", BOTH, { .flags = SYN, .port = TCP_PORT } },
+	{ "VLAN", BOTH, { .flags = SYN, .tags = "q" } },
+	{ "three VLAN tags", BOTH, { .flags = SYN, .tags = "aqq" } },
+	{ "40 bytes of TCP options", BOTH, { .flags = SYN, .doff = 15 } },
+	{ "data", BOTH, { .flags = SYN, .bytes = 1400 } },
+	{ "9000 bytes", BOTH, { .flags = SYN, .bytes = 9000 } },
+};
+
+/* What is left to the rules. */
+static const struct row wrapped_syns[] = {
+	{ "IP options", V4, { .flags = SYN, .options = 4 } },
+	{ "first fragment", BOTH, { .flags = SYN, .more = true } },
+	{ "extension header", V6, { .flags = SYN, .chain = "h" } },
+	{ "fragment that is whole", V6, { .flags = SYN, .chain = "f" } },
+};
+
+static const struct row no_syns[] = {
+	{ "ACK", BOTH, { 0 } },
+	{ "RST", BOTH, { .flags = RST } },
+	{ "UDP", BOTH, { .protocol = IPPROTO_UDP } },
+	{ "later fragment", BOTH, { .offset = 1480 } },
+};
+
 static const struct row without_source[] = {
 	{ "4 VLAN tags", BOTH, { .tags = "aqqq" } },
 	{ "IP header of 4 bytes", V4, { .ihl = 1 } },
@@ -602,6 +670,23 @@ static const struct group {
 	{ "spent, partner", ROWS(disguises), SPENT | PARTNER, PASS_PARTNER },
 	{ "spent, partner expired", ROWS(disguises), SPENT | PARTNER | EXPIRED, DROP_PACKET_RATE },
 	{ "spent, forwarded", ROWS(disguises), SPENT | ROUTED, PASS_ELSEWHERE },
+	{ "a SYN of a flood gets a cookie", ROWS(syns), FLOODED, TX_SYN_COOKIE },
+	{ "a cookie, audit", ROWS(syns), FLOODED | AUDIT, TX_SYN_COOKIE },
+	{ "a cookie comes before its own budget", ROWS(syns), FLOODED | SPENT, TX_SYN_COOKIE },
+	{ "a cookie, allowed", ROWS(syns), FLOODED | ALLOWED, TX_SYN_COOKIE },
+	{ "a cookie, partner", ROWS(syns), FLOODED | PARTNER, TX_SYN_COOKIE },
+	{ "a cookie, a router's own", ROWS(syns), FLOODED | FORWARDING, TX_SYN_COOKIE },
+	{ "a cookie, mode off", ROWS(syns), FLOODED | OFF, VERDICTS },
+	{ "no cookie for a blocked host", ROWS(syns), FLOODED | BLOCKED_HOST, DROP_BLOCKLIST },
+	{ "no cookie for a blocked net", ROWS(syns), FLOODED | BLOCKED_NET, DROP_BLOCKED_NET },
+	{ "no cookie where none are wanted", ROWS(syns), FLOODED | NO_COOKIES, PASS_WITHIN },
+	{ "no cookie for a port of a container", ROWS(syns), FLOODED | DNATED, PASS_WITHIN },
+	{ "no cookie for another host's", ROWS(syns), FLOODED | ROUTED, PASS_WITHIN },
+	{ "no cookie, spent, for another's", ROWS(syns), FLOODED | ROUTED | SPENT, PASS_ELSEWHERE },
+	{ "no cookie for a SYN that is wrapped", ROWS(wrapped_syns), FLOODED, PASS_WITHIN },
+	{ "no cookie, wrapped and spent", ROWS(wrapped_syns), FLOODED | SPENT, DROP_SYN_RATE },
+	{ "no cookie for what is no SYN", ROWS(no_syns), FLOODED, PASS_WITHIN },
+	{ "no cookie for what is malformed", ROWS(malformed), FLOODED, DROP_MALFORMED },
 };
 
 static bool check_row(struct bench *b, const struct group *group, const struct row *row,
@@ -655,6 +740,8 @@ static const struct shape bad = { .flags = SYN | FIN }, full = { .bytes = 1000 }
 static const struct shape small = { .bytes = 999 }, jumbo = { .bytes = 9000 };
 static const struct shape full_udp = { .bytes = 1500, .protocol = IPPROTO_UDP };
 static const struct shape full_qinq = { .bytes = 1500, .tags = "aq" };
+static const struct shape syn_next = { .flags = SYN, .neighbour = 1 };
+static const struct shape syn_wrapped = { .flags = SYN, .options = 4, .chain = "h" };
 static const struct shape full_syn = { .bytes = 1500, .flags = SYN };
 
 static const struct story {
@@ -704,6 +791,18 @@ static const struct story {
 	  SENDS({ &syn, 2, PASS_WITHIN }, { &syn, 4, PASS_PARTNER }, { &syn, 9, DROP_PARTNER }) },
 	{ "a partner is over in mode audit too", 3, 9, PARTNER | AUDIT,
 	  SENDS({ &ack, 3, PASS_WITHIN }, { &ack, 5, PASS_PARTNER }, { &ack, 9, DROP_PARTNER }) },
+	{ "a source gets as many cookies as a partner SYNs", 99, 2, FLOODED,
+	  SENDS({ &syn, 4, TX_SYN_COOKIE }, { &syn, 9, DROP_SYN_RATE },
+		{ &syn_next, 4, TX_SYN_COOKIE }, { &ack, 3, PASS_WITHIN }) },
+	{ "so it does in mode audit", 99, 2, FLOODED | AUDIT,
+	  SENDS({ &syn, 4, TX_SYN_COOKIE }, { &syn, 9, DROP_SYN_RATE }) },
+	{ "a partner has its SYNs on top of its cookies", 99, 2, FLOODED | PARTNER,
+	  SENDS({ &syn, 4, TX_SYN_COOKIE }, { &syn, 4, PASS_PARTNER }, { &syn, 9, DROP_PARTNER }) },
+	{ "the allowlist passes after its cookies", 99, 2, FLOODED | ALLOWED,
+	  SENDS({ &syn, 4, TX_SYN_COOKIE }, { &syn, 9, PASS_ALLOWLIST }) },
+	{ "cookies cost no SYNs", 99, 2, FLOODED,
+	  SENDS({ &syn, 4, TX_SYN_COOKIE }, { &syn_wrapped, 2, PASS_WITHIN },
+		{ &syn_wrapped, 3, DROP_SYN_RATE }) },
 };
 
 static void check_stories(struct bench *b)
@@ -774,9 +873,10 @@ static bool check_flags(struct bench *b, unsigned int family)
 static uint32_t cell_neighbour(struct bench *b, unsigned int family, uint32_t client,
 			       unsigned int row)
 {
-	uint32_t cell = cell_index(client_hash(b, family, client), false, row), other = 1 << 23;
+	uint32_t cell = cell_index(client_hash(b, family, client), BUDGET_PACKETS, row),
+		 other = 1 << 23;
 
-	while (cell_index(client_hash(b, family, other), false, row) != cell)
+	while (cell_index(client_hash(b, family, other), BUDGET_PACKETS, row) != cell)
 		other++;
 	return other;
 }
@@ -995,6 +1095,241 @@ static bool check_collisions(struct bench *b, unsigned int family)
 	return CROWD - passed < CROWD / 1000;
 }
 
+/* --- SYN cookies ------------------------------------------------------------------------------------ */
+
+/* All sources share the bucket of SYNs, and nothing but SYNs costs of it. */
+static bool check_all_syns(struct bench *b, unsigned int family)
+{
+	bool ok = true;
+
+	b->settings->cookies = 1;
+	set_rate(&b->settings->cookie_rate, 1, WEEK_S, 3);
+	all_syns_set(b, true);
+	ok &= expect(b, &ack, family, fresh_client(b), 9, PASS_WITHIN);
+	for (unsigned int i = 0; i < 6; i++)
+		ok &= expect(b, &syn, family, fresh_client(b), 1,
+			     i < 3 ? PASS_WITHIN : TX_SYN_COOKIE);
+	return ok;
+}
+
+/* Sources that no host may have, and the addresses of many: those are the kernel's to refuse. */
+static bool check_no_host(struct bench *b, unsigned int family)
+{
+	static const uint8_t sources[] = { 0, 127, 224, 255 };
+	uint32_t client = fresh_client(b);
+	struct frame f;
+	bool ok = true;
+
+	arrange(b, FLOODED, family, client);
+	for (size_t i = 0; family == V4 && i < sizeof(sources); i++) {
+		frame_build(&f, &syn, family, client);
+		f.bytes[ETH_HLEN + 12] = sources[i];
+		ok &= expect_frame(b, &f, 1, PASS_WITHIN);
+	}
+	frame_build(&f, &syn, family, client);
+	f.bytes[0] = 0x33;
+	ok &= expect_frame(b, &f, 1, PASS_WITHIN);
+	f.bytes[0] = 0x32;
+	return ok & expect_frame(b, &f, 1, TX_SYN_COOKIE);
+}
+
+/* A kernel without the helpers gets a program without them, which decides everything else alike. */
+static bool check_cannot_answer(struct bench *b, unsigned int family)
+{
+	struct xdp_rate_limit *with = b->skel, *without = xdp_rate_limit__open();
+	bool ok;
+
+	if (!without)
+		die("cannot open the program", errno);
+	without->rodata->generation = GENERATION;
+	without->rodata->can_answer = false;
+	for (int i = 0; i < XDP_MAPS; i++)
+		bpf_map__reuse_fd(bpf_object__find_map_by_name(without->obj,
+							       xdp_map_names[i].object),
+				  b->maps.fd[i]);
+	if (xdp_rate_limit__load(without))
+		die("cannot load the program without answers", errno);
+	b->skel = without;
+	set_bursts(b, 9, 2);
+	b->settings->cookies = 1;
+	all_syns_set(b, false);
+	ok = expect(b, &syn, family, fresh_client(b), 2, PASS_WITHIN);
+	b->skel = with;
+	ok &= expect(b, &syn, family, fresh_client(b), 2, TX_SYN_COOKIE);
+	xdp_rate_limit__destroy(without);
+	return ok;
+}
+
+static uint32_t sum16(const uint8_t *bytes, size_t count)
+{
+	uint32_t sum = 0;
+
+	for (size_t i = 0; i < count; i++)
+		sum += i & 1 ? bytes[i] : (uint32_t)bytes[i] << 8;
+	return sum;
+}
+
+static void put_checksum(uint8_t *to, uint32_t sum)
+{
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	to[0] = (uint8_t)(~sum >> 8);
+	to[1] = (uint8_t)~sum;
+}
+
+/* TCP options of a client, with one that nobody knows, and padding that is not the kernel's. */
+static uint8_t put_client_options(uint8_t *to, unsigned int options)
+{
+	static const uint8_t timestamp[] = { 8, 10, 0xde, 0xad, 0xbe, 0xef, 1, 2, 3, 4 };
+	static const uint8_t sack[] = { 4, 2 }, mss[] = { 2, 4, 5, 0xb4 }, scale[] = { 3, 3, 5 };
+	static const uint8_t unknown[] = { 254, 4, 0xf9, 0x89 };
+	uint8_t *at = to;
+
+#define PUT(bytes) at = (uint8_t *)memcpy(at, bytes, sizeof(bytes)) + sizeof(bytes)
+	PUT(unknown);
+	if (options & NF_SYNPROXY_OPT_WSCALE)
+		PUT(scale);
+	if (options & NF_SYNPROXY_OPT_TIMESTAMP)
+		PUT(timestamp);
+	if (options & NF_SYNPROXY_OPT_MSS)
+		PUT(mss);
+	if (options & NF_SYNPROXY_OPT_SACK_PERM)
+		PUT(sack);
+	while ((at - to) % 4)
+		*at++ = 1;
+	return (uint8_t)(at - to);
+}
+
+/* What the kernel's proxy would offer; ms: what the clock says. */
+static size_t put_server_options(uint8_t *to, unsigned int options,
+				 const struct cookie_offer *offer, uint32_t ms)
+{
+	uint8_t *at = to;
+
+	options &= offer->options;
+	if (options & NF_SYNPROXY_OPT_MSS) {
+		const uint8_t mss[] = { 2, 4, (uint8_t)(offer->mss >> 8), (uint8_t)offer->mss };
+
+		PUT(mss);
+	}
+	if (options & NF_SYNPROXY_OPT_TIMESTAMP) {
+		const bool sack = options & NF_SYNPROXY_OPT_SACK_PERM;
+		const uint32_t value = htobe32((ms & ~63U) | (sack ? 16 : 0) |
+					       (options & NF_SYNPROXY_OPT_WSCALE ? 5 : 15));
+		const uint8_t kinds[] = { sack ? 4 : 1, sack ? 2 : 1, 8, 10 };
+		const uint8_t echo[] = { 0xde, 0xad, 0xbe, 0xef };
+		const uint8_t scale[] = { 1, 3, 3, offer->wscale };
+
+		PUT(kinds);
+		at = (uint8_t *)memcpy(at, &value, sizeof(value)) + sizeof(value);
+		PUT(echo);
+		if (options & NF_SYNPROXY_OPT_WSCALE)
+			PUT(scale);
+	}
+	return (size_t)(at - to);
+}
+
+/* The answer to a SYN, in its place: the same bytes behind it, its cookie from what was got. */
+static void answer_build(struct frame *f, const uint8_t *got, size_t network, unsigned int family,
+			 unsigned int options, const struct cookie_offer *offer, uint32_t ms)
+{
+	const size_t ip_bytes = family == V4 ? 20 : 40, address_bytes = family == V4 ? 4 : 16;
+	uint8_t *ip = f->bytes + network, *tcp = ip + ip_bytes;
+	uint8_t *from = ip + (family == V4 ? 12 : 8), *to = from + address_bytes;
+	uint8_t swap[16];
+	uint32_t acknowledged;
+	uint16_t length;
+
+	memcpy(swap, f->bytes, 6), memcpy(f->bytes, f->bytes + 6, 6), memcpy(f->bytes + 6, swap, 6);
+	memcpy(swap, from, address_bytes), memcpy(from, to, address_bytes);
+	memcpy(to, swap, address_bytes);
+	memcpy(swap, tcp, 2), memcpy(tcp, tcp + 2, 2), memcpy(tcp + 2, swap, 2);
+	memcpy(&acknowledged, tcp + 4, 4);
+	acknowledged = htobe32(be32toh(acknowledged) + 1);
+	memcpy(tcp + 8, &acknowledged, 4);
+	memcpy(tcp + 4, got + network + ip_bytes + 4, 4);
+	length = (uint16_t)(20 + put_server_options(tcp + 20, options, offer, ms));
+	tcp[12] = (uint8_t)(length << 2);
+	tcp[13] = SYN | ACK;
+	memset(tcp + 14, 0, 6);
+	put_checksum(tcp + 16, sum16(from, 2 * address_bytes) + 6 + length + sum16(tcp, length));
+	if (family == V4) {
+		const uint8_t head[] = { 0x45, 0, 0, (uint8_t)(20 + length), 0, 0, 0x40, 0, 64,
+					 6,    0, 0 };
+
+		memcpy(ip, head, sizeof(head));
+		put_checksum(ip + 10, sum16(ip, 20));
+	} else {
+		const uint8_t head[] = { 0x60, 0, 0, 0, 0, (uint8_t)length, 6, 64 };
+
+		memcpy(ip, head, sizeof(head));
+	}
+}
+
+static bool check_answer(struct bench *b, unsigned int family, unsigned int options,
+			 const char *tags)
+{
+	const struct cookie_offer *offer = &b->settings->cookie_offers[family == V6];
+	struct shape shape = { .flags = SYN, .tags = tags };
+	uint8_t raw[40], got[2048];
+	struct xdp_md context = { .ingress_ifindex = b->ifindex };
+	struct frame f;
+	size_t network;
+	uint32_t ms;
+
+	shape.doff = (uint8_t)(5 + put_client_options(raw, options) / 4);
+	frame_build(&f, &shape, family, fresh_client(b));
+	memcpy(f.bytes, "\2\1\1\1\1\1\2\2\2\2\2\2", 12);
+	network = f.length - shape.doff * 4U - (family == V4 ? 20 : 40);
+	memcpy(f.bytes + f.length - (shape.doff - 5U) * 4, raw, (shape.doff - 5U) * 4);
+	/* An ECN capable, not very lively SYN, with a sequence number about to start anew. */
+	f.bytes[network + 1] = family == V4 ? 3 : 0x3f;
+	memset(f.bytes + f.length - shape.doff * 4U + 4, 0xff, 4);
+	f.bytes[f.length - shape.doff * 4U + 13] |= 0xc0;
+	context.data_end = (uint32_t)f.length;
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f.bytes, .data_size_in = (uint32_t)f.length,
+		    .data_out = got, .data_size_out = sizeof(got), .ctx_in = &context,
+		    .ctx_size_in = sizeof(context));
+	/* The clock ticks in between at times. */
+	for (int i = 0; i < 3; i++) {
+		ms = (uint32_t)(xdp_clock_now() / 1000000);
+		if (bpf_prog_test_run_opts(bpf_program__fd(b->skel->progs.xdp_rate_limit), &opts))
+			die("cannot run the program", errno);
+		if (ms >> 6 == (uint32_t)(xdp_clock_now() / 1000000) >> 6)
+			break;
+		opts.data_size_out = sizeof(got);
+	}
+	answer_build(&f, got, network, family, options, offer, ms);
+	if (opts.retval == XDP_TX && opts.data_size_out == f.length &&
+	    !memcmp(f.bytes, got, f.length))
+		return true;
+	printf("# action %u, options %x, tags %s, want and got:", opts.retval, options, tags);
+	for (size_t i = 0; i < f.length; i++)
+		printf("%s%02x", i % 16 ? " " : "\n#  ", f.bytes[i]);
+	for (size_t i = 0; i < f.length; i++)
+		printf("%s%02x", i % 16 ? " " : "\n# +", got[i]);
+	printf("\n");
+	return false;
+}
+
+static bool check_answers(struct bench *b, unsigned int family)
+{
+	static const char *const tags[] = { "", "q", "aqq" };
+	bool ok = true;
+
+	b->settings->cookies = 1;
+	all_syns_set(b, false);
+	for (unsigned int options = 0; options <= OFFER_ALL; options++)
+		for (size_t i = 0; i < ARRAY_SIZE(tags); i++)
+			ok &= check_answer(b, family, options, tags[i]);
+	/* What the table does not offer, no client gets. */
+	for (unsigned int options = 0; options <= OFFER_ALL; options++) {
+		b->settings->cookie_offers[family == V6].options = (uint8_t)options;
+		ok &= check_answer(b, family, OFFER_ALL, "");
+	}
+	return ok;
+}
+
 static bool check_memory(struct bench *b, unsigned int family)
 {
 	struct xdp_map_use use;
@@ -1019,6 +1354,10 @@ static const struct test {
 	{ "two CPUs spend a burst once", V4, check_shared_burst },
 	{ "two CPUs at 10 times a rate pass it within 2 %", V4, check_shared_rate },
 	{ "20,000 over their budget cost fewer than 20 others a packet", V4, check_collisions },
+	{ "all sources share a bucket of SYNs before there are cookies", BOTH, check_all_syns },
+	{ "the SYN-ACK is that of the kernel's SYN proxy, byte for byte", BOTH, check_answers },
+	{ "no cookie where no host can be", BOTH, check_no_host },
+	{ "a program that cannot answer decides all else alike", BOTH, check_cannot_answer },
 	{ "the cells take at most 32 MB", V4, check_memory },
 };
 

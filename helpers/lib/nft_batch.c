@@ -11,7 +11,6 @@
 
 #include <libmnl/libmnl.h>
 #include <linux/netfilter.h>
-#include <linux/netfilter/nf_synproxy.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
@@ -407,10 +406,7 @@ void nft_batch_goto(struct nft_batch *batch, const char *chain, const char *targ
 void nft_batch_synproxy(struct nft_batch *batch, const char *name,
 			const struct nft_synproxy *synproxy)
 {
-	const uint32_t flags = NF_SYNPROXY_OPT_MSS |
-			       (synproxy->scales ? NF_SYNPROXY_OPT_WSCALE : 0) |
-			       (synproxy->timestamps ? NF_SYNPROXY_OPT_TIMESTAMP : 0) |
-			       (synproxy->sack ? NF_SYNPROXY_OPT_SACK_PERM : 0);
+	const uint32_t flags = nft_synproxy_options(synproxy);
 	struct nlmsghdr *header = message_begin(batch, (struct about){ "synproxy", name },
 						NFT_MSG_NEWOBJ, NLM_F_CREATE);
 	struct nlattr *nest;

@@ -542,6 +542,15 @@ static int synproxy_message(const struct nlmsghdr *header, void *data)
 	return MNL_CB_OK;
 }
 
+/* nft_synproxy_options - the same as the kernel's flags, NF_SYNPROXY_OPT_* of linux/netfilter/nf_synproxy.h. */
+uint32_t nft_synproxy_options(const struct nft_synproxy *synproxy)
+{
+	return (synproxy->mss ? NF_SYNPROXY_OPT_MSS : 0) |
+	       (synproxy->scales ? NF_SYNPROXY_OPT_WSCALE : 0) |
+	       (synproxy->timestamps ? NF_SYNPROXY_OPT_TIMESTAMP : 0) |
+	       (synproxy->sack ? NF_SYNPROXY_OPT_SACK_PERM : 0);
+}
+
 /*
  * nft_table_synproxy - a named SYN proxy.
  *

@@ -76,6 +76,7 @@ struct nft_synproxy {
 	bool sack;
 };
 
+uint32_t nft_synproxy_options(const struct nft_synproxy *synproxy);
 int nft_table_synproxy(struct nft_table *table, const char *name, struct nft_synproxy *ret,
 		       struct errmsg *reterr);
 

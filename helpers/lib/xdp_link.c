@@ -110,11 +110,39 @@ static int load_failed(int error, struct errmsg *reterr)
 		strerror(-error));
 }
 
+static bool kernel_can_answer(void)
+{
+	return libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_tcp_raw_gen_syncookie_ipv4,
+				       NULL) == 1 &&
+	       libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_tcp_raw_gen_syncookie_ipv6,
+				       NULL) == 1;
+}
+
+static int load_once(struct xdp_loaded *loaded, const struct xdp_sizes *sizes,
+		     const int maps[XDP_MAPS], bool can_answer)
+{
+	int err;
+
+	loaded->skeleton = xdp_rate_limit__open();
+	if (!loaded->skeleton)
+		return -errno;
+	loaded->skeleton->rodata->can_answer = can_answer;
+	err = maps_prepare(loaded->skeleton, sizes, maps);
+	if (!err)
+		err = xdp_rate_limit__load(loaded->skeleton);
+	if (err) {
+		xdp_rate_limit__destroy(loaded->skeleton);
+		loaded->skeleton = NULL;
+	}
+	return err;
+}
+
 /*
  * xdp_load - loads the program for nobody yet, as a program of its own.
  *
  * maps: those to share, or NULL for new ones; sizes: of new ones, or NULL. ret: freed with xdp_loaded_free; maps stay as long as
  * somebody has them open, pinned or attached.
+ * Where the kernel makes no SYN cookies, or does not take the program with them, it is one without: xdp_loaded_can_answer.
  * Errors: -EPERM; -ENOTSUP and others where the kernel's verifier or maps are not those of Linux 6.1.
  */
 int xdp_load(struct xdp_loaded **ret, const struct xdp_sizes *sizes, const int maps[XDP_MAPS],
@@ -122,18 +150,16 @@ int xdp_load(struct xdp_loaded **ret, const struct xdp_sizes *sizes, const int m
 {
 	struct xdp_loaded *loaded = calloc(1, sizeof(*loaded));
 	uint32_t length = sizeof(loaded->info);
-	int err = 0;
+	bool can_answer;
+	int err;
 
 	if (!loaded)
 		return errmsg_set(reterr, -ENOMEM, "out of memory");
 	libraries_listen();
-	loaded->skeleton = xdp_rate_limit__open();
-	if (!loaded->skeleton)
-		err = -errno;
-	if (!err)
-		err = maps_prepare(loaded->skeleton, sizes, maps);
-	if (!err)
-		err = xdp_rate_limit__load(loaded->skeleton);
+	can_answer = kernel_can_answer();
+	err = load_once(loaded, sizes, maps, can_answer);
+	if (err && err != -EPERM && can_answer)
+		err = load_once(loaded, sizes, maps, false);
 	if (!err && bpf_obj_get_info_by_fd(xdp_loaded_fd(loaded), &loaded->info, &length))
 		err = -errno;
 	if (err) {
@@ -163,6 +189,12 @@ void xdp_loaded_maps(const struct xdp_loaded *loaded, int ret_fd[XDP_MAPS])
 const uint8_t *xdp_loaded_tag(const struct xdp_loaded *loaded)
 {
 	return loaded->info.tag;
+}
+
+/* xdp_loaded_can_answer - whether it answers with SYN cookies where the settings ask for them. */
+bool xdp_loaded_can_answer(const struct xdp_loaded *loaded)
+{
+	return loaded->skeleton->rodata->can_answer;
 }
 
 int xdp_loaded_fd(const struct xdp_loaded *loaded)
@@ -531,6 +563,7 @@ static int attach_shared(const struct interface *interface, const struct xdp_loa
 		return -errno;
 	xdp_loaded_maps(loaded, maps);
 	skeleton->rodata->generation = generation;
+	skeleton->rodata->can_answer = xdp_loaded_can_answer(loaded);
 	err = maps_prepare(skeleton, NULL, maps);
 	if (!err) {
 		program = xdp_program__from_bpf_obj(skeleton->obj, SECTION_NAME);

@@ -37,6 +37,7 @@ struct xdp_loaded *xdp_loaded_free(struct xdp_loaded *loaded);
 void xdp_loaded_maps(const struct xdp_loaded *loaded, int ret_fd[XDP_MAPS]);
 const uint8_t *xdp_loaded_tag(const struct xdp_loaded *loaded);
 int xdp_loaded_fd(const struct xdp_loaded *loaded);
+bool xdp_loaded_can_answer(const struct xdp_loaded *loaded);
 
 /* --- find */
 

@@ -26,6 +26,7 @@ const char *const xdp_verdict_names[VERDICTS] = {
 	[PASS_PARTNER] = "pass_partner",
 	[PASS_ALLOWLIST] = "pass_allowlist",
 	[PASS_ELSEWHERE] = "pass_elsewhere",
+	[TX_SYN_COOKIE] = "tx_syn_cookie",
 	[DROP_MALFORMED] = "drop_malformed",
 	[DROP_BLOCKLIST] = "drop_blocklist",
 	[DROP_BLOCKED_NET] = "drop_blocked_net",

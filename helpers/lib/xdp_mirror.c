@@ -137,6 +137,34 @@ static int read_rate(struct nft_table *table, const char *name, struct bucket_ra
 	return 0;
 }
 
+static int read_offer(struct nft_table *table, const char *name, struct cookie_offer *ret,
+		      struct errmsg *reterr)
+{
+	struct nft_synproxy synproxy;
+	int err = nft_table_synproxy(table, name, &synproxy, reterr);
+
+	if (!err)
+		*ret = (struct cookie_offer){ .mss = synproxy.mss,
+					      .wscale = synproxy.wscale,
+					      .options = (__u8)nft_synproxy_options(&synproxy) };
+	return err;
+}
+
+/* A table without one of these has no SYN proxy that would take the ACKs, or wants no cookies from the driver. */
+static int read_cookies(struct nft_table *table, struct settings *settings, struct errmsg *reterr)
+{
+	int err = read_rate(table, "xdp_syn_cookies", &settings->cookie_rate, reterr);
+
+	if (!err)
+		err = read_offer(table, "syn_proxy", &settings->cookie_offers[0], reterr);
+	if (!err)
+		err = read_offer(table, "syn_proxy6", &settings->cookie_offers[1], reterr);
+	if (!err)
+		err = read_ports(table, "dnat_ports", settings->dnat_ports, reterr);
+	settings->cookies = !err;
+	return err == -ENOENT ? 0 : err;
+}
+
 static int read_settings(struct nft_table *table, struct settings *settings, struct errmsg *reterr)
 {
 	static const __u32 modes[] = {
@@ -162,6 +190,8 @@ static int read_settings(struct nft_table *table, struct settings *settings, str
 		err = read_ports(table, "api_ports", settings->tcp_ports, reterr);
 	if (!err)
 		err = read_ports(table, "quic_ports", settings->udp_ports, reterr);
+	if (!err)
+		err = read_cookies(table, settings, reterr);
 	return err;
 }
 
@@ -226,6 +256,10 @@ static void settings_copy(struct settings *to, const struct settings *from)
 	to->syn_rate = from->syn_rate;
 	to->partner_packet_rate = from->partner_packet_rate;
 	to->partner_syn_rate = from->partner_syn_rate;
+	to->cookie_rate = from->cookie_rate;
+	memcpy(to->cookie_offers, from->cookie_offers, sizeof(to->cookie_offers));
+	memcpy(to->dnat_ports, from->dnat_ports, sizeof(to->dnat_ports));
+	__atomic_store_n(&to->cookies, from->cookies, __ATOMIC_RELEASE);
 	__atomic_store_n(&to->mode, from->mode, __ATOMIC_RELEASE);
 }
 
@@ -239,7 +273,11 @@ static bool settings_equal(const struct settings *left, const struct settings *r
 	       !memcmp(&left->partner_packet_rate, &right->partner_packet_rate,
 		       sizeof(left->partner_packet_rate)) &&
 	       !memcmp(&left->partner_syn_rate, &right->partner_syn_rate,
-		       sizeof(left->partner_syn_rate));
+		       sizeof(left->partner_syn_rate)) &&
+	       !memcmp(&left->cookie_rate, &right->cookie_rate, sizeof(left->cookie_rate)) &&
+	       !memcmp(left->cookie_offers, right->cookie_offers, sizeof(left->cookie_offers)) &&
+	       !memcmp(left->dnat_ports, right->dnat_ports, sizeof(left->dnat_ports)) &&
+	       left->cookies == right->cookies;
 }
 
 /*
