@@ -22,6 +22,8 @@ teardown() { lab_end; }
 	grep -Eq 'verifier complexity [1-9][0-9]* of 1000000' "$LAB_DIR/show"
 	grep -q '^mode: enforce; per source packets 10000/second, burst 20000; SYNs 20/second, burst 40' "$LAB_DIR/show"
 	grep -q '^nft: lists and settings agree' "$LAB_DIR/show"
+	grep -q '^SYN cookies: of all sources past 4000/second, burst 4000' "$LAB_DIR/show"
+	grep -q '^veth-cl: veth delivers answers only where its other end has an XDP program too' "$LAB_DIR/show"
 	family 4
 	packets --from "$CLIENT" --count 7 --flags A
 	packets --from "$CLIENT" --count 5 --flags S --dport 8443
@@ -56,6 +58,7 @@ teardown() { lab_end; }
 	[[ $output == *'generic, not native: br0: its driver (bridge) has no native XDP'*'br0: attached, generic'* ]] || fail "$output"
 	run xdp attach --mode native br0
 	[[ $status == 1 && $output == 'nftward-xdp: br0: its driver '* ]] || fail "$output"
+	xdp show br0 | grep -q '^br0: in generic mode an answer comes after a socket buffer was made'
 	xdp show br0 | grep -q '^br0: generic' || fail "what could not become native is off"
 	xdp detach br0
 	run xdp attach --mode native br0
@@ -603,4 +606,134 @@ upload() {
 @test "an upload of 50 MB and a download of 20 MB lose nothing (IPv6)" {
 	requires curl nginx
 	upload 6
+}
+
+# --- SYN cookies ------------------------------------------------------------------------------------------------
+
+# answering XDP RULES: so many SYNs before XDP answers, so many before the rules do; then no more.
+answering() {
+	rules_rate xdp_syn_cookies "over 1/hour burst $1 packets"
+	rules_rate flood_begins "over 1/hour burst $2 packets"
+	fast_lane
+	# What XDP sends back waits in a veth's ring for a program at the other end. And of IPv6 the kernel's proxy takes only what
+	# the card or GRO has checked: itself it sums as in IPv4 (nft_synproxy_do_eval).
+	in_ns gw ethtool -K veth-cl gro on
+	in_ns cl "$NFTWARD_BUILDDIR/tests/lab/flood" --pass veth-gw
+}
+
+# seen NUMBER: so many answers were captured; the first is that to the SYN that begins the flood.
+seen() { (($(in_ns cl tcpdump -nr "$LAB_DIR/answers.pcap" 2>/dev/null | wc -l) >= $1)); }
+
+# answers_hex: each captured IP packet a line, without padding, TCP checksum and all of the timestamp but its last six bits.
+answers_hex() {
+	in_ns cl tcpdump -nxr "$LAB_DIR/answers.pcap" not dst port 1999 2>/dev/null | awk -v ip=$([[ $FAMILY == 4 ]] && echo 40 || echo 80) '
+		function number(hex, i, n) {
+			for (i = 1; i <= length(hex); i++) n = n * 16 + index("0123456789abcdef", substr(hex, i, 1)) - 1
+			return n
+		}
+		function show(length_, at, kind) {
+			if (all == "") return
+			length_ = ip + number(substr(all, ip + 25, 1)) * 8
+			all = substr(all, 1, ip + 32) "...." substr(all, ip + 37, length_ - ip - 36)
+			for (at = ip + 41; at < length_; at += kind < 2 ? 2 : 2 * number(substr(all, at + 2, 2))) {
+				kind = number(substr(all, at, 2))
+				if (kind == 8)
+					all = substr(all, 1, at + 3) "......" number(substr(all, at + 10, 2)) % 64 substr(all, at + 12)
+			}
+			print all
+			all = ""
+		}
+		/0x0000:/ { show() }
+		/0x[0-9a-f]*:/ { for (i = 2; i <= NF; i++) all = all $i }
+		END { show() }'
+}
+
+like_the_rules() {
+	requires nginx tcpdump ethtool
+	family "$1"
+	local way ways=('' M S T W MST MTW STW MSTW WTSM) port
+	answering $((${#ways[@]} + 1)) 1
+	gateway_start
+	# As nftward flood watch writes it: not what the rules came with.
+	in_ns gw nft "add synproxy inet api_protection syn_proxy$S { mss 1321 wscale 9 timestamp ${2:-} }"
+	run ! agrees
+	xdp sync
+	agrees
+	lab_start cl tcpdump --immediate-mode -Uni veth-gw -w "$LAB_DIR/answers.pcap" \
+		"src host $GW and tcp and dst portrange 1999-2099" 2>"$LAB_DIR/tcpdump"
+	lab_wait 5 grep -q listening "$LAB_DIR/tcpdump"
+	packets --from "$CLIENT" --sport 1999
+	lab_wait 5 seen 1
+	for _ in the_rules xdp; do
+		port=2000
+		for way in "${ways[@]}"; do packets --from "$CLIENT" --sport $((port++)) --tcp-options "$way"; done
+	done
+	verdict tx_syn_cookie ${#ways[@]}
+	counts syn_cookies_sent ${#ways[@]}
+	lab_wait 5 seen $((1 + 2 * ${#ways[@]}))
+	answers_hex >"$LAB_DIR/hex"
+	diff <(head -n ${#ways[@]} "$LAB_DIR/hex") <(tail -n ${#ways[@]} "$LAB_DIR/hex")
+	[[ $(sort -u "$LAB_DIR/hex" | wc -l) == "${#ways[@]}" ]] || fail "$(cat "$LAB_DIR/hex")"
+}
+
+@test "a SYN-ACK of XDP is the rules' own, cookie and all, whatever the client offers (IPv4)" { like_the_rules 4 sack-perm; }
+@test "a SYN-ACK of XDP is the rules' own, cookie and all, whatever the client offers (IPv6)" { like_the_rules 6; }
+
+through_flood() {
+	requires curl nginx
+	family "$1"
+	local AT=$GW from=172.16.0.0/12
+	[[ $1 == 4 ]] || AT=[$GW] from=2001:db8:3::/48
+	fast_lane
+	in_ns gw sysctl -qw net.netfilter.nf_conntrack_tcp_loose=0
+	in_ns cl "$NFTWARD_BUILDDIR/tests/lab/flood" --pass veth-gw
+	gateway_start
+	lab_start cl "$NFTWARD_BUILDDIR/tests/lab/flood" --device veth-gw --mac "$LAB_GW_MAC" --from "$from" --to "$GW" \
+		--rate 30000 --seconds 20 >/dev/null
+	lab_wait 10 answered 20000
+	for _ in {1..5}; do
+		in_ns cl curl -sf --max-time 10 --cacert "$LAB_DIR/ca.pem" --connect-to "api.example:443:$AT:443" --interface "$CLIENT" \
+			-o /dev/null https://api.example/api/items
+	done
+	kill "$LAB_PID"
+	counts syn_cookies_valid 1 5
+	[[ $(xdp show --json | jq '[.verdicts | to_entries[] | select(.key | startswith("drop")) | .value.packets] | add') == 0 ]]
+	between 0 "$(in_ns gw sysctl -n net.netfilter.nf_conntrack_count)" 5000 'connections tracked'
+}
+
+answered() { (($(xdp show --json | jq .verdicts.tx_syn_cookie.packets) >= $1)); }
+
+@test "a client gets through a flood that XDP answers, with a cookie that the rules take (IPv4)" { through_flood 4; }
+# bats test_tags=host
+@test "a client gets through a flood that XDP answers, with a cookie that the rules take (IPv6)" { through_flood 6; }
+
+# bats test_tags=host
+@test "no cookies where connections are DNATed, for what is forwarded, without a limit; in mode audit they are counted" {
+	family 4
+	rules_set on_violation audit
+	answering 1 1000
+	packets --from "$CLIENT" --count 6
+	verdict tx_syn_cookie 5
+	passed new4 6
+	rules_set on_violation enforce
+	rules_load
+	in_ns gw nft add element inet api_protection dnat_ports '{ 443 }'
+	run ! agrees
+	xdp sync
+	packets --from "$CLIENT" --count 3
+	verdict tx_syn_cookie 5
+	in_ns gw nft delete element inet api_protection dnat_ports '{ 443 }'
+	xdp sync
+	packets --from "$CLIENT" --count 2
+	verdict tx_syn_cookie 7
+	in_ns gw sysctl -qw net.ipv4.ip_forward=1
+	ip -n "$LAB-gw" route add 203.0.113.0/24 via 192.0.2.2
+	GW=203.0.113.77 packets --from "$CLIENT" --count 3
+	verdict tx_syn_cookie 7
+	in_ns gw nft delete limit inet api_protection xdp_syn_cookies
+	xdp sync
+	packets --from "$CLIENT" --count 2
+	verdict tx_syn_cookie 7
+	xdp show | grep -q '^SYN cookies: none: the table has no limit xdp_syn_cookies'
+	passed new4 11
 }

@@ -30,6 +30,7 @@
 #define FRAME_BYTES 2048 /* IP header and all that follows it */
 #define MAX_PAYLOAD 1400 /* bytes behind the TCP or UDP header */
 #define MAX_COUNT 20000000 /* every flood ends */
+#define TCP_OPTIONS_MAX 40
 #define NSEC_PER_SEC 1000000000LL
 
 /* Both families in one type: the first 4 or all 16 bytes are used, in the order of the wire. */
@@ -49,6 +50,8 @@ struct options {
 	bool random; /* draw source addresses and ports instead of counting them up */
 	bool udp;
 	uint8_t tcp_flags;
+	uint8_t tcp_options[TCP_OPTIONS_MAX];
+	unsigned int tcp_options_bytes;
 	unsigned int payload_bytes;
 	uint8_t first_byte; /* of the payload */
 	unsigned int fragment_bytes; /* of IP payload in a fragment; 0 sends whole packets */
@@ -76,6 +79,7 @@ static const struct option long_options[] = {
 	{ "random", no_argument, NULL, 'R' },
 	{ "udp", no_argument, NULL, 'u' },
 	{ "flags", required_argument, NULL, 'F' },
+	{ "tcp-options", required_argument, NULL, 'O' },
 	{ "payload", required_argument, NULL, 'P' },
 	{ "first-byte", required_argument, NULL, 'b' },
 	{ "fragment", required_argument, NULL, 'g' },
@@ -97,6 +101,7 @@ static void usage(FILE *to)
 	      "  --random         draw source addresses and ports instead of counting them up\n"
 	      "  --udp            UDP instead of TCP\n"
 	      "  --flags LETTERS  TCP flags out of FSRPAU, or 0 for none (S)\n"
+	      "  --tcp-options LETTERS  out of MSTW: MSS, selective ACKs, timestamps, window scale\n"
 	      "  --payload BYTES  length of the payload, 0 to 1400 (0)\n"
 	      "  --first-byte N   its first byte, 0 to 255 (0)\n"
 	      "  --fragment BYTES IP payload in each fragment, a multiple of 8, 8 to 1400\n"
@@ -191,6 +196,37 @@ static int parse_flags(const char *word, uint8_t *ret)
 	return 0;
 }
 
+/* In the order of the letters; padded with NOPs. */
+static int parse_tcp_options(const char *word, struct options *o)
+{
+	static const struct {
+		char letter;
+		uint8_t length, bytes[10];
+	} known[] = {
+		{ 'M', 4, { 2, 4, 0x05, 0xb4 } }, /* 1460 */
+		{ 'S', 2, { 4, 2 } },
+		{ 'T', 10, { 8, 10, 0x12, 0x34, 0x56, 0x78 } },
+		{ 'W', 3, { 3, 3, 5 } },
+	};
+	unsigned int bytes = 0, i;
+
+	for (; *word; word++) {
+		for (i = 0; i < sizeof(known) / sizeof(*known); i++) {
+			if (known[i].letter == *word)
+				break;
+		}
+		if (i == sizeof(known) / sizeof(*known) ||
+		    bytes + known[i].length > sizeof(o->tcp_options))
+			return -EINVAL;
+		memcpy(o->tcp_options + bytes, known[i].bytes, known[i].length);
+		bytes += known[i].length;
+	}
+	while (bytes % 4)
+		o->tcp_options[bytes++] = 1;
+	o->tcp_options_bytes = bytes;
+	return 0;
+}
+
 static int options_set(struct options *o, int option, const char *word)
 {
 	uint64_t number = 0;
@@ -220,6 +256,9 @@ static int options_set(struct options *o, int option, const char *word)
 		break;
 	case 'F':
 		r = parse_flags(word, &o->tcp_flags);
+		break;
+	case 'O':
+		r = parse_tcp_options(word, o);
 		break;
 	case 'P':
 		r = parse_number(word, 0, MAX_PAYLOAD, &number);
@@ -387,7 +426,8 @@ static size_t build_l4(const struct options *o, const struct address *from, uint
 		       uint8_t *l4)
 {
 	size_t address_bytes = from->family == AF_INET ? 4 : 16;
-	size_t header = o->udp ? sizeof(struct udphdr) : sizeof(struct tcphdr);
+	size_t header = o->udp ? sizeof(struct udphdr) :
+				 sizeof(struct tcphdr) + o->tcp_options_bytes;
 	size_t bytes = header + o->payload_bytes;
 	uint8_t protocol = o->udp ? IPPROTO_UDP : IPPROTO_TCP;
 	uint32_t sum;
@@ -411,9 +451,10 @@ static size_t build_l4(const struct options *o, const struct address *from, uint
 		tcp->th_sport = htons(sport);
 		tcp->th_dport = htons(o->dport);
 		tcp->th_seq = htonl(1);
-		tcp->th_off = sizeof(*tcp) / 4;
+		tcp->th_off = (uint8_t)(header / 4 & 15);
 		tcp->th_flags = o->tcp_flags;
 		tcp->th_win = htons(64240);
+		memcpy(tcp + 1, o->tcp_options, o->tcp_options_bytes);
 	}
 	check = checksum_end(checksum_add(sum, l4, bytes));
 	if (o->bad_checksum)
