@@ -174,6 +174,13 @@ enum mode {
 	MODE_ENFORCE,
 };
 
+/* Whether SYNs past cookie_rate are answered, and what of the table is the reason. */
+enum cookies {
+	COOKIES_MISSING, /* it has no SYN proxy that would take the ACKs, or no limit */
+	COOKIES_TOO_SOON, /* that limit is not above the one at which the rules begin: they would take no ACK */
+	COOKIES_ON,
+};
+
 /* What a SYN cookie offers in the server's name, as a synproxy object of nft says. */
 struct cookie_offer {
 	__u16 mss;
@@ -201,7 +208,7 @@ struct settings {
 	struct bucket_rate partner_packet_rate;
 	struct bucket_rate partner_syn_rate;
 	struct bucket_rate cookie_rate; /* SYNs of all sources, past which they are answered */
-	__u32 cookies; /* whether they are; 0 also where the table lacks what that takes */
+	__u32 cookies; /* enum cookies */
 	__u32 can_answer; /* whether the programs can, on this kernel; written by who loads them */
 	struct cookie_offer cookie_offers[2]; /* IPv4, IPv6 */
 	__u64 tcp_ports[65536 / 64];

@@ -264,6 +264,8 @@ static __always_inline long syn_read(struct xdp_md *ctx, const struct packet *pa
 		return -1;
 	/* No longer than what was read, says packet_transport; what it says otherwise are zeros here. */
 	length = syn->tcp.doff * 4;
+	if (length < sizeof(syn->tcp))
+		return -1;
 	syn->length = length;
 	if (packet_is_ipv4(packet)) {
 		struct iphdr *ipv4 = (void *)packet_ipv4_header(ctx, packet);

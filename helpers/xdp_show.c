@@ -137,9 +137,11 @@ static json_t *cookies_json(const struct settings *settings)
 		why_not =
 			"this kernel makes none for XDP (Linux 6.0 with CONFIG_SYN_COOKIES does); "
 			"the rules answer";
-	else if (!settings->cookies)
-		why_not = "the table has no limit xdp_syn_cookies, or no synproxy syn_proxy and "
-			  "syn_proxy6";
+	else if (settings->cookies == COOKIES_TOO_SOON)
+		why_not = "limit xdp_syn_cookies is not above flood_begins, in rate and burst";
+	else if (settings->cookies != COOKIES_ON)
+		why_not = "the table has no limit xdp_syn_cookies and flood_begins, or no synproxy "
+			  "syn_proxy and syn_proxy6";
 	return json_pack("{s:b, s:s?, s:o}", "answered", !why_not, "why_not", why_not, "rate",
 			 rate_json(&settings->cookie_rate));
 }

@@ -362,7 +362,7 @@ static void set_defaults(struct bench *b)
 	set_rate(&s->partner_packet_rate, 1, WEEK_S, 5);
 	set_rate(&s->partner_syn_rate, 1, WEEK_S, 4);
 	set_rate(&s->cookie_rate, 1, WEEK_S, 1);
-	s->cookies = 0;
+	s->cookies = COOKIES_MISSING;
 	s->dnat_ports[PORT / 64] = s->dnat_ports[TCP_PORT / 64] = 0;
 	s->cookie_offers[0] = (struct cookie_offer){ 1460, 7, OFFER_ALL };
 	s->cookie_offers[1] = (struct cookie_offer){ 1440, 9, OFFER_ALL };
@@ -459,7 +459,7 @@ static void arrange(struct bench *b, unsigned int state, unsigned int family, ui
 		expect(b, &opening, family, client, 1, PASS_WITHIN);
 	}
 	if (state & FLOODED) {
-		b->settings->cookies = !(state & NO_COOKIES);
+		b->settings->cookies = state & NO_COOKIES ? COOKIES_TOO_SOON : COOKIES_ON;
 		all_syns_set(b, false);
 	}
 	if (state & DNATED)
@@ -1102,7 +1102,7 @@ static bool check_all_syns(struct bench *b, unsigned int family)
 {
 	bool ok = true;
 
-	b->settings->cookies = 1;
+	b->settings->cookies = COOKIES_ON;
 	set_rate(&b->settings->cookie_rate, 1, WEEK_S, 3);
 	all_syns_set(b, true);
 	ok &= expect(b, &ack, family, fresh_client(b), 9, PASS_WITHIN);
@@ -1151,7 +1151,7 @@ static bool check_cannot_answer(struct bench *b, unsigned int family)
 		die("cannot load the program without answers", errno);
 	b->skel = without;
 	set_bursts(b, 9, 2);
-	b->settings->cookies = 1;
+	b->settings->cookies = COOKIES_ON;
 	all_syns_set(b, false);
 	ok = expect(b, &syn, family, fresh_client(b), 2, PASS_WITHIN);
 	b->skel = with;
@@ -1177,11 +1177,12 @@ static void put_checksum(uint8_t *to, uint32_t sum)
 	to[1] = (uint8_t)~sum;
 }
 
-/* TCP options of a client, with one that nobody knows, and padding that is not the kernel's. */
+/* TCP options of a client, with one that nobody knows, padding that is not the kernel's, and a scale that is too large (RFC 7323, 2.3). */
 static uint8_t put_client_options(uint8_t *to, unsigned int options)
 {
 	static const uint8_t timestamp[] = { 8, 10, 0xde, 0xad, 0xbe, 0xef, 1, 2, 3, 4 };
-	static const uint8_t sack[] = { 4, 2 }, mss[] = { 2, 4, 5, 0xb4 }, scale[] = { 3, 3, 5 };
+	static const uint8_t sack[] = { 4, 2 }, mss[] = { 2, 4, 5, 0xb4 };
+	const uint8_t scale[] = { 3, 3, options & NF_SYNPROXY_OPT_SACK_PERM ? 200 : 5 };
 	static const uint8_t unknown[] = { 254, 4, 0xf9, 0x89 };
 	uint8_t *at = to;
 
@@ -1204,6 +1205,7 @@ static uint8_t put_client_options(uint8_t *to, unsigned int options)
 static size_t put_server_options(uint8_t *to, unsigned int options,
 				 const struct cookie_offer *offer, uint32_t ms)
 {
+	const uint32_t client_scale = options & NF_SYNPROXY_OPT_SACK_PERM ? 14 : 5;
 	uint8_t *at = to;
 
 	options &= offer->options;
@@ -1214,8 +1216,9 @@ static size_t put_server_options(uint8_t *to, unsigned int options,
 	}
 	if (options & NF_SYNPROXY_OPT_TIMESTAMP) {
 		const bool sack = options & NF_SYNPROXY_OPT_SACK_PERM;
-		const uint32_t value = htobe32((ms & ~63U) | (sack ? 16 : 0) |
-					       (options & NF_SYNPROXY_OPT_WSCALE ? 5 : 15));
+		const uint32_t value =
+			htobe32((ms & ~63U) | (sack ? 16 : 0) |
+				(options & NF_SYNPROXY_OPT_WSCALE ? client_scale : 15));
 		const uint8_t kinds[] = { sack ? 4 : 1, sack ? 2 : 1, 8, 10 };
 		const uint8_t echo[] = { 0xde, 0xad, 0xbe, 0xef };
 		const uint8_t scale[] = { 1, 3, 3, offer->wscale };
@@ -1317,7 +1320,7 @@ static bool check_answers(struct bench *b, unsigned int family)
 	static const char *const tags[] = { "", "q", "aqq" };
 	bool ok = true;
 
-	b->settings->cookies = 1;
+	b->settings->cookies = COOKIES_ON;
 	all_syns_set(b, false);
 	for (unsigned int options = 0; options <= OFFER_ALL; options++)
 		for (size_t i = 0; i < ARRAY_SIZE(tags); i++)

@@ -150,18 +150,40 @@ static int read_offer(struct nft_table *table, const char *name, struct cookie_o
 	return err;
 }
 
-/* A table without one of these has no SYN proxy that would take the ACKs, or wants no cookies from the driver. */
+/*
+ * The rules take the ACKs of cookies only when they have seen a flood themselves: more must reach them than that takes, at once and
+ * for a while.
+ */
+static int read_begin(struct nft_table *table, enum cookies *ret, struct errmsg *reterr)
+{
+	struct nft_limit rules, ours;
+	int err = nft_table_limit(table, "flood_begins", &rules, reterr);
+
+	if (!err)
+		err = nft_table_limit(table, "xdp_syn_cookies", &ours, reterr);
+	if (!err)
+		*ret = ours.burst > rules.burst && ours.packets * rules.per_seconds >
+							   rules.packets * ours.per_seconds ?
+			       COOKIES_ON :
+			       COOKIES_TOO_SOON;
+	return err;
+}
+
+/* A table without one of these has no SYN proxy, or wants no cookies from the driver. */
 static int read_cookies(struct nft_table *table, struct settings *settings, struct errmsg *reterr)
 {
-	int err = read_rate(table, "xdp_syn_cookies", &settings->cookie_rate, reterr);
+	enum cookies cookies = COOKIES_MISSING;
+	int err = read_begin(table, &cookies, reterr);
 
+	if (!err)
+		err = read_rate(table, "xdp_syn_cookies", &settings->cookie_rate, reterr);
 	if (!err)
 		err = read_offer(table, "syn_proxy", &settings->cookie_offers[0], reterr);
 	if (!err)
 		err = read_offer(table, "syn_proxy6", &settings->cookie_offers[1], reterr);
 	if (!err)
 		err = read_ports(table, "dnat_ports", settings->dnat_ports, reterr);
-	settings->cookies = !err;
+	settings->cookies = err ? COOKIES_MISSING : cookies;
 	return err == -ENOENT ? 0 : err;
 }
 
