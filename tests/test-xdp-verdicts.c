@@ -1269,6 +1269,25 @@ static void answer_build(struct frame *f, const uint8_t *got, size_t network, un
 	}
 }
 
+/* What an answer must not keep: all that a SYN may have. Its sequence number is about to start anew. */
+static void syn_decorate(uint8_t *ip, uint8_t *tcp, unsigned int family)
+{
+	if (family == V4) {
+		ip[1] = 0xff; /* class of service, ECN */
+		ip[4] = ip[5] = 0xab; /* identification */
+		ip[8] = 7; /* time to live */
+		ip[10] = ip[11] = 0xcd; /* checksum */
+	} else {
+		ip[0] = 0x6f;
+		ip[1] = ip[2] = ip[3] = 0xff; /* class, label */
+		ip[7] = 7; /* hop limit */
+	}
+	memset(tcp + 4, 0xff, 8); /* both sequence numbers */
+	tcp[12] |= 0xf; /* what is reserved */
+	tcp[13] |= 0xc0 | URG | PSH;
+	memset(tcp + 14, 0xee, 6); /* window, checksum, urgent pointer */
+}
+
 static bool check_answer(struct bench *b, unsigned int family, unsigned int options,
 			 const char *tags)
 {
@@ -1285,10 +1304,7 @@ static bool check_answer(struct bench *b, unsigned int family, unsigned int opti
 	memcpy(f.bytes, "\2\1\1\1\1\1\2\2\2\2\2\2", 12);
 	network = f.length - shape.doff * 4U - (family == V4 ? 20 : 40);
 	memcpy(f.bytes + f.length - (shape.doff - 5U) * 4, raw, (shape.doff - 5U) * 4);
-	/* An ECN capable, not very lively SYN, with a sequence number about to start anew. */
-	f.bytes[network + 1] = family == V4 ? 3 : 0x3f;
-	memset(f.bytes + f.length - shape.doff * 4U + 4, 0xff, 4);
-	f.bytes[f.length - shape.doff * 4U + 13] |= 0xc0;
+	syn_decorate(f.bytes + network, f.bytes + f.length - shape.doff * 4U, family);
 	context.data_end = (uint32_t)f.length;
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f.bytes, .data_size_in = (uint32_t)f.length,
 		    .data_out = got, .data_size_out = sizeof(got), .ctx_in = &context,
