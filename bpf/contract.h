@@ -210,6 +210,8 @@ struct settings {
 	struct bucket_rate cookie_rate; /* SYNs of all sources, past which they are answered */
 	__u32 cookies; /* enum cookies */
 	__u32 can_answer; /* whether the programs can, on this kernel; written by who loads them */
+	__u32 tags_lost; /* whether an answer could lack the VLAN tag of its SYN; written by attach and sync */
+	__u32 reserved;
 	struct cookie_offer cookie_offers[2]; /* IPv4, IPv6 */
 	__u64 tcp_ports[65536 / 64];
 	__u64 udp_ports[65536 / 64];

@@ -412,7 +412,8 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, struct packet *pa
 		verdict = DROP_BLOCKED_NET;
 	} else {
 		/* Before the budget of each source: random ones empty the cells of everybody's. */
-		if (budget == BUDGET_SYNS && can_answer && settings.cookies == COOKIES_ON)
+		if (budget == BUDGET_SYNS && can_answer && settings.cookies == COOKIES_ON &&
+		    !settings.tags_lost)
 			verdict = syn_cookie(ctx, packet, hash, now_ns);
 		if (verdict == PASS_WITHIN && charge(hash, false, budget, packet->length, now_ns))
 			verdict = budget == BUDGET_SYNS ? DROP_SYN_RATE : DROP_PACKET_RATE;

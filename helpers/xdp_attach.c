@@ -327,6 +327,8 @@ int xdp_attach(const struct options *options, struct errmsg *reterr)
 	if (!err)
 		err = load(&work, reterr);
 	if (!err)
+		xdp_attached_tags(work.list, work.list_length, &interface, &work.maps);
+	if (!err)
 		err = xdp_mirror_write(&work.mirror, &work.maps, &changed, reterr);
 	if (!err)
 		err = attach_pinned(&work, options, &interface, reterr);

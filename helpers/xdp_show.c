@@ -137,6 +137,8 @@ static json_t *cookies_json(const struct settings *settings)
 		why_not =
 			"this kernel makes none for XDP (Linux 6.0 with CONFIG_SYN_COOKIES does); "
 			"the rules answer";
+	else if (settings->tags_lost)
+		why_not = "an interface takes VLAN tags off";
 	else if (settings->cookies == COOKIES_TOO_SOON)
 		why_not = "limit xdp_syn_cookies is not above flood_begins, in rate and burst";
 	else if (settings->cookies != COOKIES_ON)

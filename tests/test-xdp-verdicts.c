@@ -363,6 +363,7 @@ static void set_defaults(struct bench *b)
 	set_rate(&s->partner_syn_rate, 1, WEEK_S, 4);
 	set_rate(&s->cookie_rate, 1, WEEK_S, 1);
 	s->cookies = COOKIES_MISSING;
+	s->tags_lost = 0;
 	s->dnat_ports[PORT / 64] = s->dnat_ports[TCP_PORT / 64] = 0;
 	s->cookie_offers[0] = (struct cookie_offer){ 1460, 7, OFFER_ALL };
 	s->cookie_offers[1] = (struct cookie_offer){ 1440, 9, OFFER_ALL };
@@ -1112,7 +1113,7 @@ static bool check_all_syns(struct bench *b, unsigned int family)
 	return ok;
 }
 
-/* Sources that no host may have, and the addresses of many: those are the kernel's to refuse. */
+/* Sources that no host may have, and the addresses of many: those are the kernel's to refuse. And an answer that would lack its tag. */
 static bool check_no_host(struct bench *b, unsigned int family)
 {
 	static const uint8_t sources[] = { 0, 127, 224, 255 };
@@ -1130,7 +1131,9 @@ static bool check_no_host(struct bench *b, unsigned int family)
 	f.bytes[0] = 0x33;
 	ok &= expect_frame(b, &f, 1, PASS_WITHIN);
 	f.bytes[0] = 0x32;
-	return ok & expect_frame(b, &f, 1, TX_SYN_COOKIE);
+	ok &= expect_frame(b, &f, 1, TX_SYN_COOKIE);
+	b->settings->tags_lost = 1;
+	return ok & expect_frame(b, &f, 1, PASS_WITHIN);
 }
 
 /* A kernel without the helpers gets a program without them, which decides everything else alike. */
@@ -1375,7 +1378,7 @@ static const struct test {
 	{ "20,000 over their budget cost fewer than 20 others a packet", V4, check_collisions },
 	{ "all sources share a bucket of SYNs before there are cookies", BOTH, check_all_syns },
 	{ "the SYN-ACK is that of the kernel's SYN proxy, byte for byte", BOTH, check_answers },
-	{ "no cookie where no host can be", BOTH, check_no_host },
+	{ "no cookie where no host can be, and none without its tag", BOTH, check_no_host },
 	{ "a program that cannot answer decides all else alike", BOTH, check_cannot_answer },
 	{ "the cells take at most 32 MB", V4, check_memory },
 };

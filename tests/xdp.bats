@@ -711,6 +711,23 @@ answered() { (($(xdp show --json | jq .verdicts.tx_syn_cookie.packets) >= $1)); 
 # bats test_tags=host
 @test "a client gets through a flood that XDP answers, with a cookie that the rules take (IPv6)" { through_flood 6; }
 
+# bats test_tags=trixie
+@test "nothing is answered while the card takes off the tags of a VLAN that is there" {
+	requires ethtool
+	family 4
+	ip -n "$LAB-gw" link add link veth-cl name veth-cl.7 type vlan id 7 || skip "this kernel has no VLAN devices"
+	answering 3 2
+	packets --from "$CLIENT" --count 5
+	verdict tx_syn_cookie 0
+	xdp show | grep -q '^veth-cl: it takes VLAN tags off'
+	xdp show | grep -q '^SYN cookies: none: an interface takes VLAN tags off'
+	in_ns gw ethtool -K veth-cl rxvlan off
+	xdp sync
+	packets --from "$CLIENT" --count 5
+	verdict tx_syn_cookie 2
+	xdp show | grep -q '^SYN cookies: of all sources past'
+}
+
 # bats test_tags=host
 @test "no cookies where connections are DNATed, for what is forwarded, without a limit; in mode audit they are counted" {
 	family 4

@@ -10,6 +10,8 @@
 
 #include <net/if.h>
 
+#include "xdp_tx.h"
+
 /* Fills the list from as many names. Returns whether there is a program of which nothing is known, and beside it none that is pinned. */
 static bool list_fill(const struct xdp_pins *pins, const struct if_nameindex *names,
 		      struct xdp_attached *list, size_t *ret_length, struct errmsg *retwhy)
@@ -95,6 +97,17 @@ int xdp_attached_maps(const struct xdp_pins *pins, const struct xdp_attached *li
 	for (int i = 0; i < XDP_MAPS; i++)
 		close(fd[i]);
 	return err;
+}
+
+/* xdp_attached_tags - has nobody answered where one interface loses VLAN tags: they share their settings. another: NULL, or about to be one. */
+void xdp_attached_tags(const struct xdp_attached *list, size_t length,
+		       const struct interface *another, struct xdp_maps *maps)
+{
+	bool lost = another && xdp_tx_loses_tags(another);
+
+	for (size_t i = 0; i < length; i++)
+		lost |= xdp_tx_loses_tags(&list[i].interface);
+	__atomic_store_n(&maps->settings->tags_lost, lost, __ATOMIC_RELEASE);
 }
 
 /*

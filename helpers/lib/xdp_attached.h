@@ -21,6 +21,8 @@ int xdp_attached_list(const struct xdp_pins *pins, struct xdp_attached **ret, si
 		      struct errmsg *reterr);
 int xdp_attached_maps(const struct xdp_pins *pins, const struct xdp_attached *list, size_t length,
 		      struct xdp_maps *ret, struct errmsg *reterr);
+void xdp_attached_tags(const struct xdp_attached *list, size_t length,
+		       const struct interface *another, struct xdp_maps *maps);
 int xdp_attached_pin(const struct xdp_pins *pins, struct errmsg *reterr);
 
 #endif

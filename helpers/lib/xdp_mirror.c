@@ -350,6 +350,8 @@ static int sync_locked(const struct xdp_pins *pins, struct nft_table *table,
 	if (!err)
 		err = xdp_mirror_read(table, &mirror, reterr);
 	if (!err)
+		xdp_attached_tags(list, length, NULL, &maps);
+	if (!err)
 		err = xdp_mirror_write(&mirror, &maps, &changed, reterr);
 	if (!err && ret_changed)
 		*ret_changed = changed;

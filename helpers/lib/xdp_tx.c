@@ -2,29 +2,115 @@
 // What stands in the way of a packet that an XDP program sends back by the interface it came in on.
 #include "xdp_tx.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <bpf/libbpf.h>
+#include <libmnl/libmnl.h>
 #include <linux/ethtool.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
 #include <linux/sockios.h>
+
+/* question: a struct of linux/ethtool.h that begins with its command. */
+static int ethtool_ask(const struct interface *interface, void *question)
+{
+	struct ifreq request = { .ifr_data = question };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), err = 0;
+
+	if (fd < 0)
+		return -errno;
+	memcpy(request.ifr_name, interface->name, sizeof(request.ifr_name));
+	if (ioctl(fd, SIOCETHTOOL, &request))
+		err = -errno;
+	close(fd);
+	return err;
+}
 
 /* Queue pairs in use, and how many there could be. Zeros where the driver does not say. */
 static struct ethtool_channels channels_get(const struct interface *interface)
 {
 	struct ethtool_channels channels = { .cmd = ETHTOOL_GCHANNELS };
-	struct ifreq request = { .ifr_data = (char *)&channels };
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	memcpy(request.ifr_name, interface->name, sizeof(request.ifr_name));
-	if (fd < 0 || ioctl(fd, SIOCETHTOOL, &request))
+	if (ethtool_ask(interface, &channels))
 		channels = (struct ethtool_channels){ 0 };
-	if (fd >= 0)
-		close(fd);
 	return channels;
 }
+
+/* --- VLAN tags ------------------------------------------------------------------------------- */
+
+struct vlan_search {
+	unsigned int below;
+	bool found;
+};
+
+static int vlan_message(const struct nlmsghdr *header, void *data)
+{
+	struct vlan_search *search = data;
+	struct nlattr *attribute, *nested;
+	bool above = false, vlan = false;
+
+	mnl_attr_for_each(attribute, header, sizeof(struct ifinfomsg))
+	{
+		if (mnl_attr_get_type(attribute) == IFLA_LINK)
+			above = mnl_attr_get_u32(attribute) == search->below;
+		if (mnl_attr_get_type(attribute) != IFLA_LINKINFO)
+			continue;
+		mnl_attr_for_each_nested(nested, attribute)
+			vlan |= mnl_attr_get_type(nested) == IFLA_INFO_KIND &&
+				!strcmp(mnl_attr_get_str(nested), "vlan");
+	}
+	search->found |= above && vlan;
+	return MNL_CB_OK;
+}
+
+/* Whether a VLAN device is on top of it. Not knowing is no. */
+static bool has_vlan(const struct interface *interface)
+{
+	char buffer[32768];
+	struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
+	struct vlan_search search = { .below = interface->index };
+	ssize_t length;
+	int more = MNL_CB_OK;
+
+	if (!socket)
+		return false;
+	header->nlmsg_type = RTM_GETLINK;
+	header->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	header->nlmsg_seq = (unsigned int)time(NULL);
+	mnl_nlmsg_put_extra_header(header, sizeof(struct ifinfomsg));
+	if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0 ||
+	    mnl_socket_sendto(socket, header, header->nlmsg_len) < 0)
+		more = MNL_CB_STOP;
+	while (more > MNL_CB_STOP) {
+		length = mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
+		more = length < 0 ? MNL_CB_ERROR :
+				    mnl_cb_run(buffer, (size_t)length, 0, 0, vlan_message, &search);
+	}
+	mnl_socket_close(socket);
+	return search.found;
+}
+
+/*
+ * xdp_tx_loses_tags - whether the card takes off the tags of VLANs that there are here.
+ *
+ * The program does not see them then, and what it sends back would be without. Frames that an upper device of another kind takes
+ * tagged are not known of.
+ */
+bool xdp_tx_loses_tags(const struct interface *interface)
+{
+	struct ethtool_value flags = { .cmd = ETHTOOL_GFLAGS };
+
+	return !ethtool_ask(interface, &flags) && flags.data & ETH_FLAG_RXVLAN &&
+	       has_vlan(interface);
+}
+
+/* --- drivers --------------------------------------------------------------------------------- */
 
 /*
  * It has a transmit queue of XDP's own for each CPU, or none and a lock around one that all share (virtnet_xdp_set). Those it has
@@ -52,6 +138,14 @@ static bool virtio_trap(const struct interface *interface, struct errmsg *ret)
  */
 bool xdp_tx_trap(const struct interface *interface, bool native, struct errmsg *ret)
 {
+	if (xdp_tx_loses_tags(interface)) {
+		errmsg_set(
+			ret, 0,
+			"it takes VLAN tags off, which answers would lack, so there are none; ethtool "
+			"-K %s rxvlan off, then nftward xdp sync",
+			interface->name);
+		return true;
+	}
 	if (!strcmp(interface->driver, "ena") && !native) {
 		const struct ethtool_channels channels = channels_get(interface);
 

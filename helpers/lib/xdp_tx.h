@@ -8,6 +8,7 @@
 #include "errmsg.h"
 #include "interface.h"
 
+bool xdp_tx_loses_tags(const struct interface *interface);
 bool xdp_tx_trap(const struct interface *interface, bool native, struct errmsg *ret);
 
 #endif
