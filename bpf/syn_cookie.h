@@ -8,7 +8,7 @@
  *
  * The frame keeps its length, and what the answer is shorter by stays as padding behind it: an answer is never longer than its SYN,
  * because it has no option that the SYN has not, and bpf_xdp_adjust_tail would keep the program out of libxdp's dispatcher, whose
- * functions change no packet (bpf_check_attach_target, Linux 6.13, 6.12.25 and 6.6.90). The SYN's checksum is not looked at.
+ * functions change no packet (bpf_check_attach_target, since Linux 6.13, and in 6.12.107). The SYN's checksum is not looked at.
  */
 #ifndef NFTWARD_SYN_COOKIE_H
 #define NFTWARD_SYN_COOKIE_H
