@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <ifaddrs.h>
+#include <inttypes.h>
 #include <linux/bpf.h>
 #include <linux/if_link.h>
 #include <net/if.h>
@@ -386,6 +387,15 @@ static int64_t now_ns(void)
 	return (int64_t)t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
 }
 
+/* Of this process, with what the network did on its CPU while it sent. */
+static int64_t cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (int64_t)t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
+}
+
 static void sleep_until(int64_t ns)
 {
 	struct timespec until = { ns / NSEC_PER_SEC, ns % NSEC_PER_SEC };
@@ -456,7 +466,8 @@ static int flood(int program_fd, const struct plan *plan, const struct options *
 	return r == -EINTR ? 0 : r;
 }
 
-static int report(const struct options *o, unsigned int sent, uint32_t taken, int64_t ns)
+static int report(const struct options *o, unsigned int sent, uint32_t taken, int64_t ns,
+		  int64_t busy_ns)
 {
 	double seconds = (double)ns / NSEC_PER_SEC;
 
@@ -467,9 +478,13 @@ static int report(const struct options *o, unsigned int sent, uint32_t taken, in
 			o->device, taken, sent);
 		return -EIO;
 	}
-	printf(o->json ? "{\"sent\": %u, \"taken\": %u, \"seconds\": %.3f, \"pps\": %.0f}\n" :
-			 "%u packets, %u taken, in %.3f s: %.0f/s\n",
-	       sent, taken, seconds, taken / seconds);
+	if (o->json)
+		printf("{\"sent\": %u, \"taken\": %u, \"seconds\": %.3f, \"pps\": %.0f, \"cpu_ns\": %" PRId64
+		       "}\n",
+		       sent, taken, seconds, taken / seconds, busy_ns);
+	else
+		printf("%u packets, %u taken, in %.3f s: %.0f/s\n", sent, taken, seconds,
+		       taken / seconds);
 	return 0;
 }
 
@@ -480,7 +495,7 @@ static int run(const struct options *o)
 	struct plan plan = { .state = (uint64_t)now_ns() };
 	int map_fd, program_fd = -1, r;
 	uint32_t before, zero = 0;
-	int64_t start_ns;
+	int64_t start_ns, start_cpu_ns;
 
 	if (!ifindex)
 		return complain(-errno, "no device", o->device);
@@ -494,10 +509,12 @@ static int run(const struct options *o)
 	keep_in_use(program_fd);
 	before = packets_taken(o->device);
 	start_ns = now_ns();
+	start_cpu_ns = cpu_ns();
 	r = flood(program_fd, &plan, o, &sent);
 	if (r < 0)
 		return complain(r, "the kernel (5.18 or newer?) does not send on", o->device);
-	return report(o, sent, packets_taken(o->device) - before, now_ns() - start_ns);
+	return report(o, sent, packets_taken(o->device) - before, now_ns() - start_ns,
+		      cpu_ns() - start_cpu_ns);
 }
 
 /* Through netlink, so that it stays when we end. */
