@@ -209,6 +209,146 @@ xdp_flood() {
 	((PACKETS > 50000)) || die "a flood of $FLOOD_SECONDS s brought only $PACKETS packets to $1"
 }
 
+# --- new connections, in calm and in a flood ----------------------------------------------------------------
+
+# Connections of one sample to each server, one at a time and while newcomers are answered with cookies, and forged SYNs.
+CALLS=4096 FLOODED_CALLS=2048 FORGED_SYNS=50000
+
+# Where rules can be compared side by side: namespaces with a server each, all on one CPU, and all behind cl.
+SYN_GATEWAYS=(g1 g2 g3 g4 g5)
+
+# What is different in calm and in a flood, so that neither begins nor ends while it is measured: numbers only.
+SYN_CALM='flood_begins=1000000' SYN_FLOOD='flood_begins=10 flood_lasts=1 room=1000000 newcomer_nets=1000000 xdp_syn_cookies=20'
+
+# syn_begin: the gateways. Each has one device, eth0, whose peer in cl has the name of the gateway.
+syn_begin() {
+	local name mac
+	declare -gA SYN_MAC SYN_SERVER
+	for name in "${SYN_GATEWAYS[@]}"; do
+		lab_namespace "$name"
+		lab_link "$name" eth0 cl "$name"
+		mac=$(lab_mac cl "$name")
+		ip -n "$LAB-$name" -batch - <<-GATEWAY
+			addr add 192.0.2.1/24 dev eth0
+			neigh add 192.0.2.2 lladdr $mac dev eth0 nud permanent
+			route add default via 192.0.2.2
+		GATEWAY
+		# As a network card's driver does: packets come in by NAPI.
+		in_ns "$name" ethtool -K eth0 gro on
+		in_ns cl ethtool -K "$name" gro on
+		# What forged addresses are answered goes no further.
+		in_ns cl nft "add table netdev $name
+			add chain netdev $name ingress { type filter hook ingress device $name priority 0; policy drop; }"
+		in_ns "$name" sysctl -qw net.netfilter.nf_conntrack_tcp_loose=0
+		lab_start "$name" taskset -c "$CPU" "$NFTWARD_BUILDDIR/tests/lab/handshakes" listen 0.0.0.0 443
+		SYN_SERVER[$name]=$LAB_PID
+		SYN_MAC[$name]=$(lab_mac "$name" eth0)
+	done
+}
+
+# rules_without FILE LINE...: those lines out of that file of the rules, or no copy at all.
+rules_without() {
+	local file=$LAB_RULES/api-protection/$1 line text
+	text=$(<"$file")
+	for line in "${@:2}"; do
+		[[ $text == *$'\n\t\t'"$line"$'\n'* ]] || die "$1 has no line '$line': what is to be measured without it?"
+		text=${text/$'\n\t\t'"$line"$'\n'/$'\n'}
+	done
+	printf '%s\n' "$text" >"$file"
+}
+
+# syn_rules NAME NUMBERS [COMMAND]: a copy of the rules with these numbers, changed by COMMAND.
+syn_rules() {
+	local LAB_RULES=$LAB_DIR/rules/$1/nftables number
+	mkdir -p "$LAB_DIR/rules/$1"
+	cp -r "$LAB_DIR/include/nftables" "$LAB_DIR/rules/$1"
+	for number in $2; do
+		rules_rate "${number%=*}" "$(syn_rate "${number%=*}" "${number#*=}")" || die "limits.nft has no rate ${number%=*}"
+	done
+	[[ -z ${3:-} ]] || "$3"
+}
+
+# syn_rate NAME NUMBER: a budget is what is over it, a meter's is what is not.
+syn_rate() {
+	local over='over '
+	[[ $1 != newcomer_nets ]] || over=''
+	printf '%s%s/second burst %s packets\n' "$over" "$2" "$2"
+}
+
+# without_lanes: what a new connection meets in calm, and each of its packets in the hooks, because there may be a flood.
+without_lanes() {
+	rules_without early.nft 'meta l4proto @flood goto early_flooded' \
+		'limit name "flood_begins" update @flood { meta l4proto } goto early_flood'
+	rules_without gate.nft 'meta l4proto @pressure jump gate_hurry'
+	rules_without answer.nft 'type filter hook input priority filter - 5; policy accept;' \
+		'type filter hook output priority raw; policy accept;'
+}
+
+# syn_load GATEWAY none|conntrack|RULES: nothing tracked, and no rules, conntrack alone or that copy of the rules. In one transaction: the kernel
+# waits for all CPUs at the end of each.
+syn_load() {
+	local rules
+	in_ns "$1" conntrack -F 2>/dev/null
+	case $2 in
+	none) rules='' ;;
+	conntrack)
+		rules='table inet bench { chain prerouting { type filter hook prerouting priority mangle; ct state new counter; }; }'
+		;;
+	*) rules="include \"$LAB_DIR/rules/$2/nftables/api-protection.nft\"" ;;
+	esac
+	printf 'flush ruleset\n%s\n' "$rules" | in_ns "$1" nft -I "$LAB_DIR/rules/$2" -f - ||
+		die "$1 does not take the rules of $2"
+}
+
+# call COUNT GATEWAY...: so many connections to each; what callers saw is in $CALLED.
+call() {
+	local count=$1 name servers=()
+	shift
+	for name; do servers+=("$name" "${SYN_MAC[$name]}" 192.0.2.1 "${SYN_SERVER[$name]}"); done
+	CALLED=$LAB_DIR/called
+	in_ns cl taskset -c "$CPU" "$NFTWARD_BUILDDIR/tests/lab/callers" 443 100.64.0.0 "$count" "${servers[@]}" >"$CALLED" ||
+		die "not every connection was let in"
+}
+
+# call_ns GATEWAY: of one connection to it, of those that call made last; all of them were let in.
+call_ns() { jq -e --arg name "$1" '.[] | select(.device == $name and .refused == 0) | .ns' "$CALLED" || die "$1 refused: $(<"$CALLED")"; }
+
+# forge GATEWAY: a flood of SYNs. The ns of CPU time of one are in $NS, the sender's part included, in $ANSWERED the share that got an answer.
+forge() {
+	local before
+	before=$(syn_answers "$1")
+	in_ns cl taskset -c "$CPU" "$NFTWARD_BUILDDIR/tests/lab/flood" --device "$1" --mac "${SYN_MAC[$1]}" --to 192.0.2.1 --from 10.0.0.0/8 \
+		--seconds 10 --count "$FORGED_SYNS" --json >"$LAB_DIR/flood" 2>"$LAB_DIR/flood.log" ||
+		die "$(tail -n 1 "$LAB_DIR/flood.log")"
+	NS=$(jq '.cpu_ns / .taken' "$LAB_DIR/flood")
+	ANSWERED=$(jq -n "$(($(syn_answers "$1") - before)) / $FORGED_SYNS")
+}
+
+# syn_answers GATEWAY: the packets that came from it.
+syn_answers() { ip -n "$LAB-cl" -s -j link show dev "$1" | jq '.[0].stats64.rx.packets'; }
+
+# syn_sending GATEWAY: what its device drops as soon as it comes; until syn_sending_end.
+syn_sending() {
+	: >"$LAB_DIR/watch"
+	lab_start "$1" "$NFTWARD_BUILDDIR/tests/lab/costs" --watch eth0 --program bare >"$LAB_DIR/watch" 2>&1
+	lab_wait 20 grep -qs '^ready$' "$LAB_DIR/watch" || die "costs: $(tail -n 1 "$LAB_DIR/watch")"
+}
+syn_sending_end() {
+	kill "$LAB_PID"
+	awaited || die "costs: $(tail -n 1 "$LAB_DIR/watch")"
+}
+
+# syn_xdp GATEWAY: nftward xdp there; says why it answers no SYNs, if it does not.
+syn_xdp() {
+	local xdp=(in_ns "$1" env LIBXDP_BPFFS="$LAB_DIR/bpf" "$NFTWARD_BUILDDIR/helpers/nftward" xdp) pins=(--pins "$LAB_DIR/bpf/nftward")
+	[[ -x $NFTWARD_BUILDDIR/helpers/nftward ]] || { echo "nftward is not built" && return; }
+	"${xdp[@]}" attach eth0 "${pins[@]}" >"$LAB_DIR/nftward" 2>&1 || { tail -n 1 "$LAB_DIR/nftward" && return; }
+	"${xdp[@]}" show --json "${pins[@]}" | jq -r '.syn_cookies // {why_not: "this nftward has no SYN cookies for it"} | .why_not // empty'
+}
+
+# syn_wake GATEWAY: what its XDP program sends back would wait in the ring of a veth without a program.
+syn_wake() { in_ns cl "$NFTWARD_BUILDDIR/tests/lab/flood" --pass "$1" >"$LAB_DIR/flood" 2>&1 || die "$(tail -n 1 "$LAB_DIR/flood")"; }
+
 # --- mirror ----------------------------------------------------------------------------------------------
 
 # mirror_begin: rules, the program and a watcher; and one rule more, which blocks as chain promote does whoever sends to port 9.
