@@ -24,6 +24,7 @@
 #include "lib/clock.h"
 #include "lib/guard.h"
 #include "lib/nft_watch.h"
+#include "lib/vitals.h"
 
 /* How often conntrack, sockets and the sysctl are looked at. */
 #define LOAD_MS 250
@@ -65,7 +66,8 @@ struct watcher {
 	uint64_t pressed_ms; /* since */
 
 	/* When each is due. */
-	uint64_t load_ms, renew_ms, look_ms, host_ms, save_ms;
+	uint64_t load_ms, renew_ms, look_ms, host_ms, save_ms, vitals_ms;
+	int64_t started_ms; /* by the wall clock */
 	struct cli_told told[TOPICS];
 	struct cli_told said[2]; /* of each SYN proxy */
 };
@@ -338,6 +340,22 @@ static void save_turn(struct watcher *watcher, uint64_t now)
 		forget(watcher, TOPIC_STORE);
 }
 
+/* Who cannot write it is taken for one that does not run, and status says so. */
+static void vitals_turn(struct watcher *watcher, uint64_t now)
+{
+	struct vitals_flood flood = {
+		.at_ms = blocked_clock_now().real_ms,
+		.connections = watcher->load.sockets,
+		.connections_max = watcher->load.sockets_max,
+	};
+
+	if (!watcher->started_ms)
+		watcher->started_ms = flood.at_ms;
+	flood.started_ms = watcher->started_ms;
+	watcher->vitals_ms = now + VITALS_EVERY_MS;
+	vitals_flood_write(watcher->options->state, &flood);
+}
+
 /* --- what is heard --------------------------------------------------------------------------------- */
 
 static void handle(const struct nft_event *event, void *data)
@@ -393,6 +411,8 @@ static int turn(struct watcher *watcher, struct errmsg *reterr)
 		load_turn(watcher, now);
 		loose_turn(watcher);
 	}
+	if (now >= watcher->vitals_ms)
+		vitals_turn(watcher, now);
 	/* A disk that is slow must not let pressure run out. */
 	if (now >= watcher->save_ms && !watcher->pressed)
 		save_turn(watcher, now);
