@@ -269,7 +269,7 @@ flooded() {
 	lanes_flood 40
 	shown 0
 	[[ $output == *$'\nnew connections: a flood; SYN cookies: answering, in the last '* ]] || fail "$output"
-	[[ $output == *$'\n  API-150 new connections of newcomers '* ]] || fail "$output"
+	[[ $output == *$'\n  API-150 newcomers without room '* ]] || fail "$output"
 	fits
 }
 
@@ -325,7 +325,7 @@ pressed() {
 	shown 0
 	[[ $output == *$'\nnew connections: pressure, newcomers wait: conntrack has '[0-9]*" of $most entries,"*' 41000 of 50000 connections are open;'* ]] ||
 		fail "$output"
-	[[ $output =~ 'API-160 new connections of newcomers '.*\ 10$'\n' ]] || fail "$output"
+	[[ $output =~ 'API-160 newcomers under pressure '.*\ 10$'\n' ]] || fail "$output"
 	fits
 	json 0
 	lanes '|[.flood, .pressure, .watch.runs, .watch.connections, .watch.connections_max, .watch.since]' \
