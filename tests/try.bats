@@ -31,6 +31,31 @@ teardown() { rm -rf "$OUT"; }
 	[[ $(jq '[.[] | select(.protection == "without") | .attack.held] | min' "$OUT/t.json") -ge 650 ]] || fail "$(cat "$OUT/table")"
 }
 
+@test "forged SYNs leave no trace, nobody notices them, and XDP answers what is too much" {
+	"$NFTWARD_SRCDIR/scripts/try" --protected --only synflood,synmax6 --seconds 5 --json "$OUT/t.json" >"$OUT/table"
+	local protection='.[] | select(.protection == "with")'
+	[[ $(jq "[$protection | .customers.success] | min" "$OUT/t.json") == 1 ]] || fail "$(cat "$OUT/table")"
+	[[ $(jq "[$protection | .customers_blocked[]] | length" "$OUT/t.json") == 0 ]] || fail "$(cat "$OUT/table")"
+	[[ $(jq "[$protection | .drops[]] | add // 0" "$OUT/t.json") == 0 ]] || fail "$(cat "$OUT/table")"
+	# A forged SYN that leaves something behind leaves it 200,000 times.
+	[[ $(jq "[$protection | .tracked.most / .tracked.max] | max < 0.1" "$OUT/t.json") == true ]] || fail "$(cat "$OUT/table")"
+	[[ $(jq "[$protection | .fullest.fill] | max < 0.1" "$OUT/t.json") == true ]] || fail "$(cat "$OUT/table")"
+	# Of the greater part the rules have not heard.
+	[[ $(jq '.[] | select(.scenario == "synmax6") | .syn_cookies.xdp > .syn_cookies.rules' "$OUT/t.json") == true ]] || fail "$(cat "$OUT/table")"
+}
+
+@test "in a crowd regulars have all of their rate, and slow strangers do not fill the gateway" {
+	"$NFTWARD_SRCDIR/scripts/try" --protected --only crowd,slowcrowd6 --seconds 5 --json "$OUT/t.json" >"$OUT/table"
+	[[ $(jq '[.[] | select(.protection == "with") | .customers.success] | min' "$OUT/t.json") == 1 ]] || fail "$(cat "$OUT/table")"
+	[[ $(jq '[.[] | select(.protection == "with") | .customers_blocked[]] | length' "$OUT/t.json") == 0 ]] || fail "$(cat "$OUT/table")"
+	# Of the thousands who tried, those whom the room and its burst allow.
+	[[ $(jq '.[] | select(.scenario == "crowd" and .protection == "with") | .newcomers_let_in_per_s < 600 and .drops.newcomers > 5000' "$OUT/t.json") == true ]] ||
+		fail "$(cat "$OUT/table")"
+	# The sockets of those who were blocked are gone.
+	[[ $(jq '.[] | select(.scenario == "slowcrowd6" and .protection == "with") | .slow_of_blocked.held == 0 and .slow_of_blocked.opened > 0' "$OUT/t.json") == true ]] ||
+		fail "$(cat "$OUT/table")"
+}
+
 @test "an ordinary user is told to use sudo, in one line" {
 	requires setpriv
 	run setpriv --reuid 65534 --regid 65534 --clear-groups "$NFTWARD_SRCDIR/scripts/try"
