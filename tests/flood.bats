@@ -115,6 +115,7 @@ renewed() {
 	((left > LEFT + 100))
 }
 
+# bats test_tags=bookworm
 @test "newcomers wait while conntrack is full, regulars and partners do not (IPv4)" { pressure 4 10.0.0.0/8 198.51.100.8 198.51.100.8; }
 # bats test_tags=host
 @test "newcomers wait while conntrack is full, regulars and partners do not (IPv6)" {
@@ -352,6 +353,7 @@ options() {
 	same "mss $3 wscale $4 timestamp" $((FAMILY == 4 ? 1 : 3))
 }
 
+# bats test_tags=trixie
 @test "the SYN proxy says what this host says, also after a reload (IPv4)" { options 4 1460 1200 "$(scale 262144)"; }
 # bats test_tags=host
 @test "the SYN proxy says what this host says, also after a reload (IPv6)" { options 6 1440 1300 "$(scale 262144)"; }

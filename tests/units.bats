@@ -199,7 +199,7 @@ blocks() { nft get element inet api_protection blocklist "{ $1 }" >/dev/null 2>&
 loose() { [[ $(</proc/sys/net/netfilter/nf_conntrack_tcp_loose) == "$1" ]]; }
 regular() { nft get element inet api_protection regulars "{ $1 }" >/dev/null 2>&1; }
 
-# bats test_tags=guest
+# bats test_tags=guest,trixie
 @test "the watcher over floods changes its sysctl and puts it back, and regulars outlive a stop, all in their sandbox" {
 	requires systemctl jq nft
 	[[ -n ${NFTWARD_GUEST:-} ]] || skip "starts services: runs in the guests only"

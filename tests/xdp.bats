@@ -691,7 +691,9 @@ twice() {
 	same_answers
 }
 
+# bats test_tags=bookworm
 @test "a SYN-ACK of XDP is the rules' own, cookie and all, whatever the client offers (IPv4)" { twice like_the_rules 4 sack-perm; }
+# bats test_tags=trixie
 @test "a SYN-ACK of XDP is the rules' own, cookie and all, whatever the client offers (IPv6)" { twice like_the_rules 6; }
 
 through_flood() {
@@ -722,11 +724,12 @@ through_flood() {
 
 answered() { (($(xdp show --json | jq .verdicts.tx_syn_cookie.packets) >= $1)); }
 
+# bats test_tags=trixie
 @test "a client gets through a flood that XDP answers, with a cookie that the rules take (IPv4)" { through_flood 4; }
 # bats test_tags=host
 @test "a client gets through a flood that XDP answers, with a cookie that the rules take (IPv6)" { through_flood 6; }
 
-# bats test_tags=trixie
+# bats test_tags=guest,trixie
 @test "nothing is answered while the card takes off the tags of a VLAN that is there" {
 	requires ethtool
 	family 4
