@@ -108,7 +108,7 @@ blocklist_watch() {
 }
 
 # lab_mac NAME DEVICE: its address.
-lab_mac() { ip -n "$LAB-$1" -j link show dev "$2" | jq -r '.[0].address'; }
+lab_mac() { ip -n "$LAB-$1" -br link show dev "$2" | awk '{ print $3 }'; }
 
 # lab_gateway: the two namespaces of the picture above.
 lab_gateway() {
