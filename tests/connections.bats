@@ -45,7 +45,7 @@ new_connections() {
 	[[ $(set_count syn_flood6) == 1 ]]
 }
 
-# bats test_tags=bookworm
+# bats test_tags=host
 @test "new connections come back at the rate once the burst is spent" {
 	family 4
 	rules_rate syn_flood '10/second burst 5 packets'
@@ -108,7 +108,7 @@ partner() {
 	run ! in_set "blocklist$S" "$KEY"
 }
 
-# bats test_tags=trixie
+# bats test_tags=host
 @test "a partner has ten times the connections, but not any number (IPv4)" { partner 4; }
 # bats test_tags=host
 @test "a partner has ten times the connections, but not any number (IPv6)" { partner 6; }
@@ -167,7 +167,7 @@ shown() {
 	counts over_regulars 20 # the neighbour never made a request
 }
 
-# bats test_tags=bookworm
+# bats test_tags=host
 @test "who is over a limit of its own is shown, a partner too; who is within or in the allowlist is not (IPv4)" { shown 4 198.51.100.8 203.0.113.7; }
 # bats test_tags=host
 @test "who is over a limit of its own is shown, a partner too; who is within or in the allowlist is not (IPv6)" { shown 6 2001:db8:1:8:: 2001:db8:2:7::7; }
@@ -186,7 +186,7 @@ full_over_limit() {
 
 # bats test_tags=host
 @test "where there is no room to show who is over a limit, the limit holds (IPv4)" { full_over_limit 4 203.0.113.7; }
-# bats test_tags=trixie
+# bats test_tags=host
 @test "where there is no room to show who is over a limit, the limit holds (IPv6)" { full_over_limit 6 2001:db8:2:7::; }
 
 forged() {

@@ -107,7 +107,7 @@ through_proxy() {
 	between 0 "$(saw ok)" 0 "requests of a blocked address"
 }
 
-# bats test_tags=bookworm
+# bats test_tags=host
 @test "limits per address hold for who comes in through the proxy (IPv4)" { through_proxy 4; }
 # bats test_tags=host
 @test "limits per address hold for who comes in through the proxy (IPv6)" { through_proxy 6; }
@@ -124,7 +124,7 @@ through_proxy() {
 	counts syn_cookies_valid 0
 }
 
-# bats test_tags=trixie
+# bats test_tags=host
 @test "the server takes the proxy's ACK at the first try, also while it sends cookies itself" {
 	forged 4
 	rules_rate flood_begins 'over 2000/second burst 2000 packets'

@@ -89,6 +89,7 @@ denied() { in_ns gw nft -j list counter inet egress_policy "$1" | jq '.nftables[
 	[[ $(elements denied_first6) == "$(elements denied6)" && $(elements denied_now4) == "$(elements denied4)" ]]
 }
 
+# bats test_tags=host
 @test "enforce refuses exactly what audit remembered, at once" {
 	local ways=("$WWW tcp $SERVER4 443" "$WWW tcp $SERVER4 443" "$OTHER udp $SERVER4 53" "0 tcp $SERVER6 5432" "$WWW udp $SERVER6 123")
 	egress_set on_denial audit
@@ -162,6 +163,7 @@ denied() { in_ns gw nft -j list counter inet egress_policy "$1" | jq '.nftables[
 		"0 tcp 198.51.100.99 123" "$WWW tcp $NEIGHBOUR6 443" "0 udp 2001:db8:2::1 123" "0 udp 2001:db8:1::1 443"
 }
 
+# bats test_tags=trixie
 @test "destinations for one user" {
 	egress_set allowed_by_user4 "{ $WWW . $SERVER4 . tcp . 443, $WWW . 198.51.100.0/24 . udp . 53-123 }"
 	egress_set allowed_by_user6 "{ $WWW . $SERVER6 . tcp . 443, 0 . 2001:db8:1::/48 . udp . 123 }"
@@ -171,6 +173,7 @@ denied() { in_ns gw nft -j list counter inet egress_policy "$1" | jq '.nftables[
 		"$WWW udp 2001:db8:1:2::3 123" "$WWW tcp $SERVER4 80"
 }
 
+# bats test_tags=bookworm
 @test "destinations that nftward egress resolve and dnsmasq wrote" {
 	egress_load
 	in_ns gw nft -f - <<-RULES
@@ -190,6 +193,7 @@ denied() { in_ns gw nft -j list counter inet egress_policy "$1" | jq '.nftables[
 	in_ns gw nft -j list set inet egress_policy allowed_by_dns4 | jq -e '.nftables[1].set.elem[0].elem.expires > 3600' >/dev/null
 }
 
+# bats test_tags=trixie
 @test "units, by their control group" {
 	local root unit
 	root=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
@@ -214,6 +218,7 @@ denied() { in_ns gw nft -j list counter inet egress_policy "$1" | jq '.nftables[
 	in_unit c.service refused "$WWW tcp $SERVER4 443" "0 udp $SERVER6 53"
 }
 
+# bats test_tags=bookworm
 @test "without neighbour discovery, ICMP errors and DHCP there is no network, so they are never refused" {
 	egress_set allowed_ipv6 "{ 2001:db8::2 . tcp . 443, 2001:db8::2 . icmpv6 . 0 }"
 	egress_set allowed_ipv4 "{ 192.0.2.2 . icmp . 0 }"
@@ -291,6 +296,7 @@ kernel_was_denied() { (($(denied denied_kernel) > 0)); }
 
 # --- reloads, limits -----------------------------------------------------------------------------------------------
 
+# bats test_tags=host
 @test "a reload keeps what was learnt, tells when it was, and reads allowed.d" {
 	egress_load
 	refused "$WWW tcp $SERVER4 443" "$WWW tcp $SERVER6 443"

@@ -29,8 +29,10 @@ blocked_host() {
 
 # bats test_tags=host
 @test "a blocked host is dropped and counted, its neighbour is not (IPv4)" { blocked_host 4; }
+# bats test_tags=bookworm
 @test "a blocked host is dropped and counted, its neighbour is not (IPv6)" { blocked_host 6; }
 
+# bats test_tags=trixie
 @test "a blocked IPv6 host is its /64, whatever address it takes in it" {
 	family 6
 	rules_load
@@ -51,10 +53,12 @@ blocked_network() {
 	passed "new$1" 10
 }
 
+# bats test_tags=bookworm
 @test "a blocked network is dropped and counted, another is not (IPv4)" { blocked_network 4 198.51.100.0/26; }
 # bats test_tags=host
 @test "a blocked network is dropped and counted, another is not (IPv6)" { blocked_network 6 2001:db8:1::/48; }
 
+# bats test_tags=trixie
 @test "a blocked host is blocked on protected ports only, TCP and UDP" {
 	family 4
 	rules_load
@@ -92,8 +96,10 @@ allowed() {
 
 # bats test_tags=host
 @test "the allowlist wins over every list and limit (IPv4)" { allowed 4; }
+# bats test_tags=trixie
 @test "the allowlist wins over every list and limit (IPv6)" { allowed 6; }
 
+# bats test_tags=host
 @test "the host itself is never limited, nor is it blocked" {
 	family 4
 	rules_set api_ports '{ 80, 443 }'
@@ -111,6 +117,7 @@ allowed() {
 	nothing_dropped
 }
 
+# bats test_tags=trixie
 @test "who comes in through lo in another's name is limited as that other is" {
 	family 4
 	rules_load

@@ -29,6 +29,7 @@ refused() {
 	in_ns gw nft list table inet api_protection | grep -q 'set blocklist {'
 }
 
+# bats test_tags=bookworm
 @test "the rules say their version once, and again where rules without one were loaded in between" {
 	version() { in_ns gw nft -j list chain inet api_protection about | jq -c '[.nftables[].rule? | values | .comment]'; }
 	rules_load
@@ -43,6 +44,7 @@ refused() {
 	run ! grep -E '(jump|goto) about' "$LAB_DIR/table"
 }
 
+# bats test_tags=bookworm
 @test "conntrack still tracks after many loads, checks and refusals" {
 	requires conntrack
 	family 4
@@ -60,6 +62,7 @@ refused() {
 	counts dropped_conn_limit 10
 }
 
+# bats test_tags=host
 @test "the rules are found by an include line, also after flush ruleset" {
 	printf 'flush ruleset\ninclude "%s"\n' "$LAB_RULES/api-protection.nft" >"$LAB_DIR/nftables.conf"
 	in_ns gw nft -I "$LAB_DIR/include" -f "$LAB_DIR/nftables.conf"
@@ -67,6 +70,7 @@ refused() {
 	in_ns gw nft list chain inet api_protection gate
 }
 
+# bats test_tags=trixie
 @test "the commands of the published guide work as typed" {
 	rules_load
 	in_ns gw nft list table inet api_protection
@@ -125,6 +129,7 @@ refused() {
 	passed new4 0
 }
 
+# bats test_tags=bookworm
 @test "an edited limit counts at once, whatever the meter held before" {
 	family 4
 	rules_load
@@ -137,6 +142,7 @@ refused() {
 	in_ns gw nft list set inet api_protection syn_flood | grep -q '1/second burst 7 packets'
 }
 
+# bats test_tags=trixie
 @test "a list that shrinks in the settings shrinks in the kernel" {
 	rules_set allowlist '{ 10.0.0.0/8, 10.1.0.0/16, 192.0.2.77 }'
 	rules_load
@@ -152,6 +158,7 @@ refused() {
 	run ! in_set api_ports 443
 }
 
+# bats test_tags=trixie
 @test "a setting without braces is a list of one, not an empty one" {
 	rules_set api_ports 8443
 	rules_set allowlist6 2001:db8:5::/48
@@ -160,6 +167,7 @@ refused() {
 	in_set allowlist6 2001:db8:5::1
 }
 
+# bats test_tags=bookworm
 @test "loading touches no other table" {
 	in_ns gw nft -f - <<-'RULES'
 		table inet filter {
@@ -185,6 +193,7 @@ refused() {
 	[[ $before == "$after" ]]
 }
 
+# bats test_tags=trixie
 @test "a port 0 is refused, and the running rules stay" {
 	rules_load
 	rules_set api_ports '{ 443, 0 }'
@@ -236,6 +245,7 @@ refused() {
 	refused
 }
 
+# bats test_tags=trixie
 @test "bad settings on an empty host load nothing at all" {
 	rules_set api_ports '{ 0 }'
 	refused

@@ -13,6 +13,7 @@ setup() {
 
 teardown() { lab_end; }
 
+# bats test_tags=bookworm
 @test "drops are logged with their reason, at a budget that does not throttle the drop" {
 	family 4
 	rules_rate syn_flood '1/second burst 5 packets'
@@ -22,6 +23,7 @@ teardown() { lab_end; }
 	between 1 "$(dmesg | grep -c "nft-api-drop: API-050 .*SRC=$CLIENT .*DPT=443")" 60 "log lines of 1,900 drops"
 }
 
+# bats test_tags=host
 @test "a flood from forged addresses does not hide the drops of established connections" {
 	requires crowd nginx
 	family 6
@@ -34,6 +36,7 @@ teardown() { lab_end; }
 	[[ $(dmesg | grep -c 'nft-api-drop: API-080 ') -ge 1 ]]
 }
 
+# bats test_tags=trixie
 @test "a promotion is one line" {
 	requires crowd nginx
 	family 4
@@ -45,6 +48,7 @@ teardown() { lab_end; }
 	between 1 "$(dmesg | grep -c "nft-api-block: API-130 .*SRC=$CLIENT ")" 1 "lines about the promotion"
 }
 
+# bats test_tags=host
 @test "audit logs what enforce would have dropped" {
 	family 4
 	rules_set on_violation audit
@@ -55,6 +59,7 @@ teardown() { lab_end; }
 	between 5 "$(dmesg | grep -c "nft-api-drop: API-020 .*SRC=$CLIENT .*SPT=102[4-8] .* SYN ")" 5 "lines about five packets"
 }
 
+# bats test_tags=trixie
 @test "a connection that the egress policy refuses is logged with its user, at a budget" {
 	egress_set on_denial enforce
 	egress_load

@@ -112,6 +112,7 @@ remembers() { in_ns gw nft -j list set inet egress_policy "$1" | jq '[.nftables[
 
 # -------------------------------------------------------------------------------------------------------
 
+# bats test_tags=trixie
 @test "audit lets pass, enforce refuses at once, and what was learnt stays" {
 	serve cl
 	egress_load

@@ -49,7 +49,7 @@ shared() {
 	done
 }
 
-# bats test_tags=bookworm
+# bats test_tags=host
 @test "newcomers share the room; a regular, a partner and the allowlist have theirs (IPv4)" { shared 4 198.51.100.7; }
 # bats test_tags=trixie
 @test "newcomers share the room; a regular, a partner and the allowlist have theirs (IPv6)" { shared 6 2001:db8:1:7::; }
@@ -123,7 +123,7 @@ under_pressure() {
 	in_ns gw conntrack -L -f "ipv$1" -p tcp 2>/dev/null | awk '/sport=7777/ && $3 > 10 { exit 1 } /sport=7777/ { found = 1 } END { exit !found }'
 }
 
-# bats test_tags=bookworm
+# bats test_tags=host
 @test "under pressure only who is known gets in (IPv4)" { under_pressure 4 198.51.100.7; }
 # bats test_tags=host
 @test "under pressure only who is known gets in (IPv6)" { under_pressure 6 2001:db8:1:7::; }
@@ -159,7 +159,7 @@ becomes_regular() {
 	in_set "regulars$S" "$KEY"
 }
 
-# bats test_tags=trixie
+# bats test_tags=host
 @test "who makes requests again after a while becomes a regular (IPv4)" { becomes_regular 4; }
 # bats test_tags=host
 @test "who makes requests again after a while becomes a regular (IPv6)" { becomes_regular 6; }

@@ -51,7 +51,7 @@ upload() {
 # bats test_tags=host
 @test "an upload throttled to 5 MB/s is never blocked (HTTP/2)" { upload 2 /upload ', "upload_bytes_per_s": 5000000'; }
 
-# bats test_tags=bookworm
+# bats test_tags=host
 @test "a download by an HTTP/2 client with 64 KB windows is not taken for requests" {
 	requires nghttp
 	family 4
@@ -98,7 +98,7 @@ held() {
 
 # bats test_tags=host
 @test "with on_repeat = keep a saturating client is held to its rate, and never blocked (IPv4)" { held 4; }
-# bats test_tags=trixie
+# bats test_tags=host
 @test "with on_repeat = keep a saturating client is held to its rate, and never blocked (IPv6)" { held 6; }
 
 promoted() {
@@ -136,7 +136,7 @@ promoted() {
 	promoted 6
 }
 
-# bats test_tags=trixie
+# bats test_tags=host
 @test "a full blocklist is said, and the source stays limited" {
 	family 4
 	rules_size blocklist 1
@@ -176,7 +176,7 @@ subnet() {
 		'198.51.100.11, 198.51.100.12, 198.51.100.13, 198.51.100.14'
 }
 
-# bats test_tags=bookworm
+# bats test_tags=host
 @test "a subnet over its limit is throttled and nobody in it is blocked (IPv6)" {
 	subnet 6 '["2001:db8:1:11::1", "2001:db8:1:12::1", "2001:db8:1:13::1", "2001:db8:1:14::1"]' 2001:db8:1:: \
 		'2001:db8:1:11::, 2001:db8:1:12::, 2001:db8:1:13::, 2001:db8:1:14::'
@@ -199,7 +199,7 @@ partner() {
 	[[ $(set_count "blocklist$S") == 0 ]]
 }
 
-# bats test_tags=trixie
+# bats test_tags=host
 @test "a partner has larger limits on requests, is held to them, and is never blocked (IPv4)" { partner 4; }
 # bats test_tags=host
 @test "a partner has larger limits on requests, is held to them, and is never blocked (IPv6)" { partner 6; }
@@ -221,7 +221,7 @@ full_meter() {
 	full_meter 4 '["198.51.100.11", "198.51.100.12", "198.51.100.13", "198.51.100.14", "198.51.100.15", "198.51.100.16"]'
 }
 
-# bats test_tags=bookworm
+# bats test_tags=host
 @test "requests whose meter is full share a budget (IPv6)" {
 	full_meter 6 '["2001:db8:1:11::1", "2001:db8:1:12::1", "2001:db8:1:13::1", "2001:db8:1:14::1", "2001:db8:1:15::1", "2001:db8:1:16::1"]'
 }

@@ -114,7 +114,7 @@ metrics_everywhere() {
 complaints() { grep -E 'denied|not permitted|SIGSYS|Failed|restart counter|cannot' <(journal); }
 
 # Starts services.
-# bats test_tags=guest
+# bats test_tags=guest,trixie
 @test "the units attach, follow nftables through reload, stop and start, and detach, all in their sandbox" {
 	requires systemctl jq nft
 	[[ -n ${NFTWARD_GUEST:-} ]] || skip "starts services: runs in the guests only"
@@ -150,7 +150,7 @@ complaints() { grep -E 'denied|not permitted|SIGSYS|Failed|restart counter|canno
 
 blocks() { nft get element inet api_protection blocklist "{ $1 }" >/dev/null 2>&1; }
 
-# bats test_tags=guest
+# bats test_tags=guest,bookworm
 @test "who is blocked stays so over a reload, a restart and a stop of nftables, and the logs convict, all in their sandbox" {
 	requires systemctl jq nft crowd nginx
 	[[ -n ${NFTWARD_GUEST:-} ]] || skip "starts services: runs in the guests only"

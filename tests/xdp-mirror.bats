@@ -41,6 +41,7 @@ elements() {
 
 # bats test_tags=host
 @test "what is blocked and unblocked in nft is so in XDP (IPv4)" { elements 4; }
+# bats test_tags=bookworm
 @test "what is blocked and unblocked in nft is so in XDP (IPv6)" { elements 6; }
 
 promotion() {
@@ -59,6 +60,7 @@ promotion() {
 	run ! grep -q 'lost\|ignoring' "$LAB_DIR/watch.log"
 }
 
+# bats test_tags=trixie
 @test "whom the rules block by themselves, XDP drops too (IPv4)" {
 	requires crowd nginx
 	promotion 4

@@ -124,6 +124,7 @@ program_pins() { find "$LAB_DIR/bpf/nftward" -name 'program-*' -printf '%f\n'; }
 program_of() { ip -n "$LAB-gw" -j link show "$1" | jq .[0].xdp.prog.id; }
 program_freed() { ! bpftool prog show id "$1" >/dev/null 2>&1; }
 
+# bats test_tags=host
 @test "without CAP_SYS_ADMIN show says the same: interfaces, native or generic, packets" {
 	requires setpriv
 	fast_lane
@@ -302,7 +303,7 @@ refuses() {
 }
 
 # The kernel of the CI machine takes no dispatcher of libxdp; those of the guests do.
-# bats test_tags=guest
+# bats test_tags=guest,trixie
 @test "another XDP program on the interface stays, and both see the packets" {
 	requires xdp-loader setpriv
 	lab_bpffs
@@ -359,6 +360,7 @@ exchanged() { # OPTION...
 	counts dropped_blocklist 0
 }
 
+# bats test_tags=bookworm
 @test "a new version takes over between two packets: nothing leaks, nothing is counted twice, counters stay" { exchanged; }
 # bats test_tags=host
 @test "so it does attached exclusively" { exchanged --exclusive; }
@@ -395,6 +397,7 @@ blocked() {
 
 # bats test_tags=host
 @test "a blocked source ends in the driver and is named among those dropped most (IPv4)" { blocked 4; }
+# bats test_tags=bookworm
 @test "a blocked source ends in the driver and is named among those dropped most (IPv6)" { blocked 6; }
 
 leaks() {
@@ -560,6 +563,7 @@ budgets() {
 	verdict drop_blocklist 5
 }
 
+# bats test_tags=bookworm
 @test "jumbo frames pass a native program, and are blocked by it" {
 	family 4
 	ip -n "$LAB-gw" link set veth-cl mtu 9000
@@ -724,7 +728,7 @@ through_flood() {
 
 answered() { (($(xdp show --json | jq .verdicts.tx_syn_cookie.packets) >= $1)); }
 
-# bats test_tags=trixie
+# bats test_tags=bookworm
 @test "a client gets through a flood that XDP answers, with a cookie that the rules take (IPv4)" { through_flood 4; }
 # bats test_tags=host
 @test "a client gets through a flood that XDP answers, with a cookie that the rules take (IPv6)" { through_flood 6; }
