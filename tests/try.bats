@@ -13,12 +13,11 @@ setup() {
 teardown() { rm -rf "$OUT"; }
 
 @test "under a request flood customers notice nothing and every attacker is blocked" {
-	"$NFTWARD_SRCDIR/scripts/try" --only flood,flood6 --seconds 5 --json "$OUT/t.json" >"$OUT/table"
+	"$NFTWARD_SRCDIR/scripts/try" --protected --only flood,flood6 --seconds 5 --json "$OUT/t.json" >"$OUT/table"
 	local protection='.[] | select(.protection == "with")'
 	[[ $(jq "[$protection | .customers.success] | min" "$OUT/t.json") == 1 ]] || fail "$(cat "$OUT/table")"
 	[[ $(jq "[$protection | .customers_blocked[]] | length" "$OUT/t.json") == 0 ]] || fail "$(cat "$OUT/table")"
 	[[ $(jq "[$protection | .blocked] | unique | .[0]" "$OUT/t.json") == 50 ]] || fail "$(cat "$OUT/table")"
-	[[ $(jq '[.[] | select(.protection == "without") | .blocked] | add' "$OUT/t.json") == 0 ]]
 	grep -q '^flood6 *with ' "$OUT/table"
 }
 
