@@ -8,15 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <libmnl/libmnl.h>
 #include <linux/rtnetlink.h>
 
 #include "parse.h"
+#include "route_dump.h"
 #include "sysctl.h"
 
-#define RECEIVE_BYTES 65536
 /* Devices whose default routes are compared; more of them change nothing as a rule. */
 #define DEVICES_MAX 4096
 
@@ -162,38 +161,13 @@ static int route_message(const struct nlmsghdr *header, void *data)
 	return MNL_CB_OK;
 }
 
+/* What changes while it is read has been seen as far as it matters; who lacks a family has none of its routes. */
 static int dump(uint16_t type, uint8_t family, size_t body_bytes, mnl_cb_t message,
 		struct reading *reading)
 {
-	char *buffer = malloc(RECEIVE_BYTES);
-	struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	int status = MNL_CB_ERROR;
-	struct nlmsghdr *header;
+	const int err = route_dump(type, family, body_bytes, message, reading);
 
-	if (!buffer || !socket || mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0)
-		goto out;
-	header = mnl_nlmsg_put_header(buffer);
-	header->nlmsg_type = type;
-	header->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	header->nlmsg_seq = (uint32_t)time(NULL);
-	*(uint8_t *)mnl_nlmsg_put_extra_header(header, body_bytes) = family;
-	if (mnl_socket_sendto(socket, header, header->nlmsg_len) < 0)
-		goto out;
-	for (status = MNL_CB_OK; status > MNL_CB_STOP;) {
-		const ssize_t length = mnl_socket_recvfrom(socket, buffer, RECEIVE_BYTES);
-
-		if (length < 0 && errno == EINTR)
-			continue;
-		status = length < 0 ? MNL_CB_ERROR :
-				      mnl_cb_run(buffer, (size_t)length, 0, 0, message, reading);
-	}
-out:
-	status = status == MNL_CB_ERROR ? -errno : 0;
-	if (socket)
-		mnl_socket_close(socket);
-	free(buffer);
-	/* What changes while it is read has been seen as far as it matters; who lacks a family has none of its routes. */
-	return status == -EINTR || status == -EOPNOTSUPP || status == -EAFNOSUPPORT ? 0 : status;
+	return err == -EINTR || err == -EOPNOTSUPP || err == -EAFNOSUPPORT ? 0 : err;
 }
 
 static int kernel_read(struct reading *reading)

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <libmnl/libmnl.h>
@@ -20,8 +19,8 @@
 #include <linux/rtnetlink.h>
 
 #include "parse.h"
+#include "route_dump.h"
 
-#define RECEIVE_BYTES 65536
 /* A dump during which an address or a route changed is read again. */
 #define DUMP_TRIES 10
 #define RESOLV_CONF "/etc/resolv.conf"
@@ -502,35 +501,10 @@ struct dump {
 
 static int dump(const struct dump *dump, struct reading *reading)
 {
-	char *buffer = malloc(RECEIVE_BYTES);
-	struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	int status = MNL_CB_ERROR;
-	struct nlmsghdr *header;
+	const int err =
+		route_dump(dump->type, dump->family, dump->body_bytes, dump->message, reading);
 
-	if (!buffer || !socket || mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0)
-		goto out;
-	header = mnl_nlmsg_put_header(buffer);
-	header->nlmsg_type = dump->type;
-	header->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	header->nlmsg_seq = (uint32_t)time(NULL);
-	*(uint8_t *)mnl_nlmsg_put_extra_header(header, dump->body_bytes) = dump->family;
-	if (mnl_socket_sendto(socket, header, header->nlmsg_len) < 0)
-		goto out;
-	for (status = MNL_CB_OK; status > MNL_CB_STOP;) {
-		const ssize_t length = mnl_socket_recvfrom(socket, buffer, RECEIVE_BYTES);
-
-		if (length < 0 && errno == EINTR)
-			continue;
-		status = length < 0 ?
-				 MNL_CB_ERROR :
-				 mnl_cb_run(buffer, (size_t)length, 0, 0, dump->message, reading);
-	}
-out:
-	status = status == MNL_CB_ERROR ? -errno : reading->err;
-	if (socket)
-		mnl_socket_close(socket);
-	free(buffer);
-	return status;
+	return err ? err : reading->err;
 }
 
 static int kernel_read(struct protected_list *list, struct errmsg *reterr)

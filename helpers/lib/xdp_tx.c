@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <bpf/libbpf.h>
@@ -15,6 +14,8 @@
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
+
+#include "route_dump.h"
 
 /* question: a struct of linux/ethtool.h that begins with its command. */
 static int ethtool_ask(const struct interface *interface, void *question)
@@ -71,28 +72,9 @@ static int vlan_message(const struct nlmsghdr *header, void *data)
 /* Whether a VLAN device is on top of it. Not knowing is no. */
 static bool has_vlan(const struct interface *interface)
 {
-	char buffer[32768];
-	struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
 	struct vlan_search search = { .below = interface->index };
-	ssize_t length;
-	int more = MNL_CB_OK;
 
-	if (!socket)
-		return false;
-	header->nlmsg_type = RTM_GETLINK;
-	header->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	header->nlmsg_seq = (unsigned int)time(NULL);
-	mnl_nlmsg_put_extra_header(header, sizeof(struct ifinfomsg));
-	if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0 ||
-	    mnl_socket_sendto(socket, header, header->nlmsg_len) < 0)
-		more = MNL_CB_STOP;
-	while (more > MNL_CB_STOP) {
-		length = mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
-		more = length < 0 ? MNL_CB_ERROR :
-				    mnl_cb_run(buffer, (size_t)length, 0, 0, vlan_message, &search);
-	}
-	mnl_socket_close(socket);
+	route_dump(RTM_GETLINK, AF_UNSPEC, sizeof(struct ifinfomsg), vlan_message, &search);
 	return search.found;
 }
 
