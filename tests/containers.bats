@@ -57,11 +57,7 @@ published_requests() {
 	family "$1"
 	rules_rate "ip_rate_limit$S" '20/second burst 30 packets'
 	rules_load
-	gateway_certificate
-	gateway_files
-	gateway_conf >"$LAB_DIR/nginx.conf"
-	lab_start box nginx -e "$LAB_DIR/nginx.log" -c "$LAB_DIR/nginx.conf"
-	lab_wait 20 in_ns box curl -sfo /dev/null --max-time 2 http://127.0.0.1/api/items
+	gateway_start box
 	crowd "{\"sources\": [\"$CLIENT\"], \"count\": 25, \"tls\": false, \"port\": 443}" 5
 	between 25 "$(saw ok)" 25 "requests"
 	counts seen_requests 20 26

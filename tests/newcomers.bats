@@ -193,11 +193,7 @@ container() {
 		}
 	RULES
 	rules_load
-	gateway_certificate
-	gateway_files
-	gateway_conf >"$LAB_DIR/nginx.conf"
-	lab_start box nginx -e "$LAB_DIR/nginx.log" -c "$LAB_DIR/nginx.conf"
-	lab_wait 20 in_ns box curl -sfo /dev/null --max-time 2 http://127.0.0.1/api/items
+	gateway_start box
 }
 
 # bats test_tags=host

@@ -82,13 +82,14 @@ gateway_conf() {
 	CONF
 }
 
-# gateway_start: serves on 443 (TLS) and 80 of namespace gw, both families.
+# gateway_start [NAMESPACE]: serves on 443 (TLS) and 80 of it, of gw if none is named, both families.
 gateway_start() {
+	local name=${1:-gw}
 	[[ -e $LAB_DIR/gw.pem ]] || gateway_certificate
 	[[ -e $LAB_DIR/www ]] || gateway_files
 	gateway_conf >"$LAB_DIR/nginx.conf"
-	lab_start gw nginx -e "$LAB_DIR/nginx.log" -c "$LAB_DIR/nginx.conf"
-	lab_wait 20 gateway_answers
+	lab_start "$name" nginx -e "$LAB_DIR/nginx.log" -c "$LAB_DIR/nginx.conf"
+	lab_wait 20 gateway_answers "$name"
 }
 
-gateway_answers() { in_ns gw curl -sfo /dev/null --max-time 2 http://127.0.0.1/api/items; }
+gateway_answers() { in_ns "${1:-gw}" curl -sfo /dev/null --max-time 2 http://127.0.0.1/api/items; }
