@@ -40,7 +40,7 @@ teardown() { lab_end; }
 @test "a promotion is one line" {
 	requires crowd nginx
 	family 4
-	rules_rate ip_rate_limit '20/second burst 20 packets'
+	rules_rate ip_rate_limit '5/second burst 10 packets'
 	rules_load
 	gateway_start
 	crowd "{\"sources\": [\"$CLIENT\"], \"clients\": 6, \"rate\": 0, \"timeout_ms\": 1000}" 4

@@ -103,6 +103,7 @@ held() {
 
 promoted() {
 	family "$1"
+	rules_rate "ip_rate_limit$S" '10/second burst 30 packets'
 	rules_load
 	in_ns gw nft add element inet api_protection "regulars$S" "{ $KEY }"
 	gateway_start
