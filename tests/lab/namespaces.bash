@@ -34,9 +34,9 @@ lab_end() {
 
 lab_gone() { [[ ! -e /proc/$1 ]] || grep -qs '^State:[[:blank:]]*Z' "/proc/$1/status"; }
 
-# lab_wait SECONDS COMMAND...: until it succeeds; fails when the time is over.
+# lab_wait SECONDS COMMAND...: until it succeeds; fails when the time is over. A guest, which is emulated, has thrice as long.
 lab_wait() {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1 * (${NFTWARD_GUEST:-0} ? 3 : 1)))
 	shift
 	until "$@"; do
 		((SECONDS <= end)) || return 1
