@@ -19,6 +19,12 @@ teardown() { lab_end; }
 
 watching() { blocklist_watch 'lab_start gw' --rules "$LAB_RULES/api-protection.nft" --include "$LAB_DIR/include" "$@"; }
 
+# stops: the watcher does not go on, at a time when it does not keep the memory from everybody else.
+stops() {
+	kill -STOP "$WATCHER"
+	flock -n "$LAB_DIR/state/lock" true || { kill -CONT "$WATCHER" && return 1; }
+}
+
 # promotable: the rules, and one more by which whoever sends a datagram to port 9 is promoted as for his violations.
 promotable() {
 	rules_load
@@ -262,7 +268,7 @@ reload() {
 	family 4
 	promotable
 	watching
-	kill -STOP "$WATCHER"
+	lab_wait 5 stops
 	# More than its queue holds; not so fast that the line, which others flood too, loses many.
 	# Whom it has lost comes again.
 	for _ in 1 2 3; do
@@ -419,7 +425,7 @@ subnet() {
 	family 4
 	promotable
 	watching
-	kill -STOP "$WATCHER"
+	lab_wait 5 stops
 	promote "$CLIENT"
 	promote "$NEIGHBOUR"
 	blocklist unblock "$CLIENT" >/dev/null
