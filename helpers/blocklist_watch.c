@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <systemd/sd-daemon.h>
@@ -20,6 +19,7 @@
 #include "lib/clock.h"
 #include "lib/nft_ctl.h"
 #include "lib/nft_watch.h"
+#include "lib/signals.h"
 
 /* NFLOG group of promotions, as in chain promote of verdict.nft. */
 #define PROMOTION_LOG_GROUP 20
@@ -395,21 +395,6 @@ static void compare(struct watcher *watcher)
 
 /* --- the loop --------------------------------------------------------------------------------------- */
 
-static int signals_open(struct errmsg *reterr)
-{
-	sigset_t set;
-	int fd;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	fd = signalfd(-1, &set, SFD_CLOEXEC);
-	return fd < 0 ? errmsg_set(reterr, -errno, "cannot wait for signals: %s", strerror(errno)) :
-			fd;
-}
-
 static int sooner(int left_ms, int right_ms)
 {
 	return left_ms < right_ms ? left_ms : right_ms;
@@ -499,7 +484,7 @@ int blocklist_watch(const struct options *options, struct errmsg *reterr)
 	watcher->options = options;
 	watcher->taking = BANS_AS_RULES;
 	watcher->whole = true;
-	signals = signals_open(reterr);
+	signals = signals_open((const int[]){ SIGINT, SIGTERM, SIGHUP, 0 }, reterr);
 	err = signals < 0 ? signals : watcher_open(watcher, reterr);
 	if (!err) {
 		compare(watcher);

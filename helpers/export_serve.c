@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -19,6 +18,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "lib/clock.h"
+#include "lib/signals.h"
 
 #define CLIENTS_MAX 32
 #define CLIENT_MS 5000
@@ -283,19 +283,6 @@ static int loop(struct server *server, const struct export_sockets *sockets)
 	}
 }
 
-static int signals_open(int *ret)
-{
-	sigset_t set;
-
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	*ret = signalfd(-1, &set, SFD_CLOEXEC);
-	return *ret < 0 ? -errno : 0;
-}
-
 static struct MHD_Daemon *daemon_open(struct server *server)
 {
 	/* No listening socket of the library's, so that all sockets share its one limit, and ours decides who has to go. */
@@ -314,8 +301,11 @@ int export_serve(struct export *export, const struct export_sockets *sockets, st
 	if (err)
 		goto out;
 	err = pages_open(&server);
-	if (!err)
-		err = signals_open(&server.signal_fd);
+	if (!err) {
+		signal(SIGPIPE, SIG_IGN);
+		server.signal_fd = signals_open((const int[]){ SIGINT, SIGTERM, 0 }, reterr);
+		err = server.signal_fd < 0 ? server.signal_fd : 0;
+	}
 	if (!err) {
 		server.daemon = daemon_open(&server);
 		err = server.daemon ? 0 : -ENOMEM;

@@ -24,6 +24,7 @@
 #include "lib/clock.h"
 #include "lib/guard.h"
 #include "lib/nft_watch.h"
+#include "lib/signals.h"
 #include "lib/vitals.h"
 
 /* How often conntrack, sockets and the sysctl are looked at. */
@@ -454,21 +455,6 @@ static int loop(struct watcher *watcher, int signals, struct errmsg *reterr)
 	return err;
 }
 
-static int signals_open(struct errmsg *reterr)
-{
-	sigset_t set;
-	int fd;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	fd = signalfd(-1, &set, SFD_CLOEXEC);
-	return fd < 0 ? errmsg_set(reterr, -errno, "cannot wait for signals: %s", strerror(errno)) :
-			fd;
-}
-
 static int links_open(struct watcher *watcher, struct errmsg *reterr)
 {
 	watcher->links = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -516,7 +502,7 @@ int flood_watch(const struct options *options, struct errmsg *reterr)
 	if (!watcher)
 		return errmsg_set(reterr, -ENOMEM, "out of memory");
 	watcher->options = options;
-	signals = signals_open(reterr);
+	signals = signals_open((const int[]){ SIGINT, SIGTERM, SIGHUP, 0 }, reterr);
 	err = signals < 0 ? signals : watcher_open(watcher, reterr);
 	if (!err)
 		err = turn(watcher, reterr);

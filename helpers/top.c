@@ -15,6 +15,7 @@
 
 #include "lib/clock.h"
 #include "lib/parse.h"
+#include "lib/signals.h"
 #include "lib/xdp_pins.h"
 
 #define INTERVAL_MAX_S 60
@@ -379,22 +380,6 @@ static void keys_take(struct top *top)
 
 /* --- loop ------------------------------------------------------------------------------------------- */
 
-static int signals_open(struct errmsg *reterr)
-{
-	static const int numbers[] = { SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGWINCH };
-	sigset_t set;
-	int fd;
-
-	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
-		sigaddset(&set, numbers[i]);
-	if (sigprocmask(SIG_BLOCK, &set, NULL))
-		return errmsg_set(reterr, -errno, "cannot block signals: %s", strerror(errno));
-	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return fd < 0 ? errmsg_set(reterr, -errno, "cannot wait for signals: %s", strerror(errno)) :
-			fd;
-}
-
 static void signals_take(struct top *top)
 {
 	struct signalfd_siginfo about;
@@ -443,6 +428,7 @@ static int run(const struct options *options, struct errmsg *reterr)
 	const struct top_data_options data = { .state = options->bans.state,
 					       .pins = options->pins };
 	struct top top = { .options = options, .signals_fd = -1 };
+	static const int signals[] = { SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGWINCH, 0 };
 	int err = 0;
 
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
@@ -454,7 +440,7 @@ static int run(const struct options *options, struct errmsg *reterr)
 	if (!err)
 		err = top_data_read(top.data, reterr);
 	if (!err) {
-		top.signals_fd = signals_open(reterr);
+		top.signals_fd = signals_open(signals, reterr);
 		err = top.signals_fd < 0 ? top.signals_fd : 0;
 	}
 	if (!err)
