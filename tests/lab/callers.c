@@ -31,6 +31,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "helpers/lib/parse.h"
+
 #define MAX_COUNT 1000000
 #define SOURCES 16384 /* addresses that take turns: those of a /18 */
 #define AT_ONCE 64 /* half of the backlog of handshakes */
@@ -63,7 +65,7 @@ struct caller {
 	uint16_t port; /* of the first of all; one higher after each turn of SOURCES */
 	struct call calls[AT_ONCE];
 	unsigned int begin, count, open; /* those in calls */
-	unsigned long connected, refused;
+	uint64_t connected, refused;
 	uint8_t frame[AT_ONCE][FRAME_MAX];
 	struct mmsghdr out[AT_ONCE];
 	struct iovec out_iov[AT_ONCE];
@@ -81,24 +83,6 @@ static void usage(FILE *to)
 	      "Prints as JSON, for each, how many were connected and how many reset before, and the ns of CPU time of one, as a\n"
 	      "median: of the server, and of this process with what the network does in its name.\n",
 	      to);
-}
-
-/* --- text to values ------------------------------------------------------------------------------------------ */
-
-/* Digits only; returns 0, or -EINVAL for another word or one out of [1, max]. */
-static int parse_number(const char *word, unsigned long max, unsigned long *ret)
-{
-	unsigned long value;
-	char *end;
-
-	if (word[0] < '0' || word[0] > '9')
-		return -EINVAL;
-	errno = 0;
-	value = strtoul(word, &end, 10);
-	if (errno || *end || value < 1 || value > max)
-		return -EINVAL;
-	*ret = value;
-	return 0;
 }
 
 /* --- packets ------------------------------------------------------------------------------------------------- */
@@ -361,7 +345,8 @@ static void report(struct caller *callers, unsigned int servers)
 		struct caller *c = &callers[i];
 
 		qsort(c->ns, c->turns, sizeof(*c->ns), compare);
-		printf("%s{\"device\": \"%s\", \"connected\": %lu, \"refused\": %lu, \"ns\": %.0f}%s\n",
+		printf("%s{\"device\": \"%s\", \"connected\": %" PRIu64 ", \"refused\": %" PRIu64
+		       ", \"ns\": %.0f}%s\n",
 		       i ? " " : "[", c->device, c->connected, c->refused,
 		       (c->ns[(c->turns - 1) / 2] + c->ns[c->turns / 2]) / 2,
 		       i + 1 < servers ? "," : "]");
@@ -383,8 +368,8 @@ static int run(struct caller *callers, unsigned int servers, unsigned int count)
 		}
 	}
 	if (r < 0)
-		fprintf(stderr, "callers: %s, after %lu connections, %u not ended: %s\n", c->device,
-			c->connected, c->open, strerror(-r));
+		fprintf(stderr, "callers: %s, after %" PRIu64 " connections, %u not ended: %s\n",
+			c->device, c->connected, c->open, strerror(-r));
 	else
 		report(callers, servers);
 	return r;
@@ -416,14 +401,14 @@ static int socket_open(const char *device)
 	return fd;
 }
 
-static int caller_open(struct caller *c, unsigned long pid, unsigned int count)
+static int caller_open(struct caller *c, uint64_t pid, unsigned int count)
 {
 	char path[64];
 
 	c->fd = socket_open(c->device);
 	if (c->fd < 0)
 		return c->fd;
-	snprintf(path, sizeof(path), "/proc/%lu/schedstat", pid);
+	snprintf(path, sizeof(path), "/proc/%" PRIu64 "/schedstat", pid);
 	c->server_fd = open(path, O_RDONLY | O_CLOEXEC);
 	c->ns = calloc(count / AT_ONCE + 1, sizeof(*c->ns));
 	if (c->server_fd < 0 || !c->ns)
@@ -443,12 +428,12 @@ static int caller_open(struct caller *c, unsigned long pid, unsigned int count)
 static int caller_parse(struct caller *c, char **word, unsigned int count)
 {
 	const struct ether_addr *mac = ether_aton(word[1]);
-	unsigned long pid;
+	uint64_t pid;
 	int r = 0;
 
 	c->device = word[0];
 	if (!mac || inet_pton(AF_INET, word[2], &c->to.sin_addr) != 1 ||
-	    parse_number(word[3], INT32_MAX, &pid) < 0)
+	    parse_number(word[3], 1, INT32_MAX, &pid) < 0)
 		r = -EINVAL;
 	if (!r) {
 		memcpy(c->ethernet.ether_dhost, mac, ETH_ALEN);
@@ -462,14 +447,14 @@ static int caller_parse(struct caller *c, char **word, unsigned int count)
 }
 
 /* The words that are for all of them. */
-static int parse(char **word, struct caller *ret, unsigned long *ret_count)
+static int parse(char **word, struct caller *ret, uint64_t *ret_count)
 {
 	struct in_addr first;
-	unsigned long port;
+	uint64_t port;
 
-	if (parse_number(word[0], UINT16_MAX, &port) < 0 ||
+	if (parse_number(word[0], 1, UINT16_MAX, &port) < 0 ||
 	    inet_pton(AF_INET, word[1], &first) != 1 ||
-	    parse_number(word[2], MAX_COUNT, ret_count) < 0)
+	    parse_number(word[2], 1, MAX_COUNT, ret_count) < 0)
 		return -EINVAL;
 	ret->to.sin_port = htons((uint16_t)port);
 	ret->first = ntohl(first.s_addr);
@@ -484,7 +469,7 @@ int main(int argc, char **argv)
 	static struct caller callers[SERVERS_MAX], common;
 	unsigned int servers = argc > 4 ? (unsigned int)(argc - 4) / 4 : 0;
 	struct sched_param priority = { 0 };
-	unsigned long count;
+	uint64_t count;
 	int r = 0;
 
 	if (argc == 2 && !strcmp(argv[1], "--help")) {

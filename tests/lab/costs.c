@@ -38,6 +38,7 @@
 #include "bpf/contract.h"
 #include "bpf/xdp_rate_limit.skel.h"
 #include "helpers/lib/bucket_rate.h"
+#include "helpers/lib/parse.h"
 #include "helpers/lib/xdp_clock.h"
 #include "helpers/lib/xdp_maps.h"
 
@@ -103,8 +104,8 @@ static const struct scene scenes[] = {
 };
 
 struct options {
-	unsigned int runs;
-	unsigned int packets; /* in each measurement */
+	uint64_t runs;
+	uint64_t packets; /* in each measurement */
 	const char *watch; /* an interface: what its program costs until a signal comes */
 	const char *program; /* attached to it; NULL: what is there */
 };
@@ -900,22 +901,6 @@ static int run(const struct options *o)
 	bpf_object__close(bench.filter);
 	xdp_rate_limit__destroy(bench.ours);
 	return r;
-}
-
-/* Decimal digits only; 0, or -EINVAL for another word or one out of [min, max]. */
-static int parse_number(const char *word, unsigned int min, unsigned int max, unsigned int *ret)
-{
-	unsigned long long value;
-	char *end;
-
-	if (word[0] < '0' || word[0] > '9')
-		return -EINVAL;
-	errno = 0;
-	value = strtoull(word, &end, 10);
-	if (errno || *end || value < min || value > max)
-		return -EINVAL;
-	*ret = (unsigned int)value;
-	return 0;
 }
 
 /* Returns 0, 1 after --help, or -EINVAL with the reason printed. */

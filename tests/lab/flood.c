@@ -27,7 +27,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -35,6 +34,8 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+
+#include "helpers/lib/parse.h"
 
 #define SECONDS_MAX 60 /* every flood ends */
 #define COUNT_MAX 1000000000
@@ -48,7 +49,7 @@
 struct prefix {
 	sa_family_t family;
 	uint8_t address[16];
-	unsigned int bits;
+	uint64_t bits;
 };
 
 struct options {
@@ -58,10 +59,10 @@ struct options {
 	struct prefix from, to; /* what follows from.bits is drawn, in IPv6 up to bit 64 */
 	bool udp;
 	uint8_t tcp_flags;
-	unsigned int port;
-	unsigned int size_bytes; /* of the IP packet; 0: as small as it can be */
-	unsigned int rate_pps; /* 0: as fast as they go */
-	unsigned int seconds, count;
+	uint64_t port;
+	uint64_t size_bytes; /* of the IP packet; 0: as small as it can be */
+	uint64_t rate_pps; /* 0: as fast as they go */
+	uint64_t seconds, count;
 	bool json;
 };
 
@@ -99,27 +100,11 @@ static void usage(FILE *to)
 
 /* --- text to values ------------------------------------------------------------------------------------------ */
 
-/* Decimal digits only; 0, or -EINVAL for another word or one out of [min, max]. */
-static int parse_number(const char *word, unsigned int min, unsigned int max, unsigned int *ret)
-{
-	unsigned long long value;
-	char *end;
-
-	if (word[0] < '0' || word[0] > '9')
-		return -EINVAL;
-	errno = 0;
-	value = strtoull(word, &end, 10);
-	if (errno || *end || value < min || value > max)
-		return -EINVAL;
-	*ret = (unsigned int)value;
-	return 0;
-}
-
 /* An address, or a network; 0, or -EINVAL where the word is neither. */
 static int parse_prefix(const char *word, struct prefix *ret)
 {
 	struct prefix prefix = { .family = strchr(word, ':') ? AF_INET6 : AF_INET };
-	unsigned int most = prefix.family == AF_INET ? 32 : 128;
+	uint64_t most = prefix.family == AF_INET ? 32 : 128;
 	size_t length = strcspn(word, "/");
 	char address[INET6_ADDRSTRLEN];
 

@@ -10,11 +10,12 @@
 #include <netinet/in.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "helpers/lib/parse.h"
 
 #define MAX_COUNT 1000000
 #define SOURCES 16384 /* addresses that take turns: those of a /18 */
@@ -28,29 +29,13 @@ static void usage(FILE *to)
 	      to);
 }
 
-/* Digits only; returns 0, or -EINVAL for another word or one out of [1, max]. */
-static int parse_number(const char *word, unsigned long max, unsigned long *ret)
-{
-	unsigned long value;
-	char *end;
-
-	if (word[0] < '0' || word[0] > '9')
-		return -EINVAL;
-	errno = 0;
-	value = strtoul(word, &end, 10);
-	if (errno || *end || value < 1 || value > max)
-		return -EINVAL;
-	*ret = value;
-	return 0;
-}
-
 static int parse_endpoint(const char *address, const char *port, struct sockaddr_in *ret)
 {
 	struct sockaddr_in endpoint = { .sin_family = AF_INET };
-	unsigned long number;
+	uint64_t number;
 
 	if (inet_pton(AF_INET, address, &endpoint.sin_addr) != 1 ||
-	    parse_number(port, UINT16_MAX, &number) < 0)
+	    parse_number(port, 1, UINT16_MAX, &number) < 0)
 		return -EINVAL;
 	endpoint.sin_port = htons((uint16_t)number);
 	*ret = endpoint;
@@ -96,11 +81,11 @@ static int handshake(const struct sockaddr_in *from, const struct sockaddr_in *t
 	return r;
 }
 
-static int connect_all(const struct sockaddr_in *to, in_addr_t first, unsigned long count)
+static int connect_all(const struct sockaddr_in *to, in_addr_t first, uint64_t count)
 {
 	struct sockaddr_in from = { .sin_family = AF_INET };
 	struct timespec start, end;
-	unsigned long i;
+	uint64_t i;
 	int r;
 
 	clock_gettime(CLOCK_MONOTONIC, &start);
@@ -121,7 +106,7 @@ int main(int argc, char **argv)
 {
 	struct sockaddr_in endpoint;
 	struct in_addr first;
-	unsigned long count;
+	uint64_t count;
 	int r;
 
 	if (argc == 2 && !strcmp(argv[1], "--help")) {
@@ -134,7 +119,7 @@ int main(int argc, char **argv)
 	} else if (argc == 6 && !strcmp(argv[1], "connect") &&
 		   !parse_endpoint(argv[2], argv[3], &endpoint) &&
 		   inet_pton(AF_INET, argv[4], &first) == 1 &&
-		   !parse_number(argv[5], MAX_COUNT, &count)) {
+		   !parse_number(argv[5], 1, MAX_COUNT, &count)) {
 		r = connect_all(&endpoint, first.s_addr, count);
 	} else {
 		usage(stderr);

@@ -20,11 +20,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "helpers/lib/parse.h"
 
 #define BATCH 64 /* frames handed to the kernel in one call */
 #define FRAME_BYTES 2048 /* IP header and all that follows it */
@@ -115,22 +116,6 @@ static void usage(FILE *to)
 }
 
 /* --- text to values ------------------------------------------------------------------------------------------ */
-
-/* Decimal digits only; 0, or -EINVAL for another word or one out of [min, max]. */
-static int parse_number(const char *word, uint64_t min, uint64_t max, uint64_t *ret)
-{
-	unsigned long long value;
-	char *end;
-
-	if (word[0] < '0' || word[0] > '9')
-		return -EINVAL;
-	errno = 0;
-	value = strtoull(word, &end, 10);
-	if (errno || *end || value < min || value > max)
-		return -EINVAL;
-	*ret = value;
-	return 0;
-}
 
 /* Returns 0, or -EINVAL where `word` is neither an IPv4 nor an IPv6 address. */
 static int parse_address(const char *word, struct address *ret)
