@@ -104,7 +104,8 @@ blocklist_watch() {
 	# The pid must be the watcher's own: killing the front end alone would leave it.
 	$start "$NFTWARD_BUILDDIR/helpers/nftward-blocklist" watch "${options[@]}" "$@" 2>>"$LAB_DIR/watch.log"
 	WATCHER=$LAB_PID
-	lab_wait 5 test -s "$LAB_DIR/watch.log"
+	# What it ignores it says before it has looked at the sets.
+	lab_wait 5 grep -qv '; ignoring, ' "$LAB_DIR/watch.log"
 }
 
 # lab_mac NAME DEVICE: its address.
