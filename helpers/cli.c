@@ -175,6 +175,15 @@ static int line_parse(struct options *options, int argc, char **argv, const stru
 	return err;
 }
 
+/* A full disk behind a redirection is a failure like any other. Returns the exit status. */
+static int printed(void)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return 0;
+	cli_say("cannot write to standard output: %s", strerror(errno));
+	return 1;
+}
+
 int cli_main(struct options *options, int argc, char **argv)
 {
 	const struct cli_verb *verb;
@@ -182,15 +191,11 @@ int cli_main(struct options *options, int argc, char **argv)
 	int err = line_parse(options, argc, argv, &verb);
 
 	if (err)
-		return err == DONE ? 0 : 2;
+		return err == DONE ? printed() : 2;
 	err = verb->run(options, &error);
 	if (err) {
 		cli_say("%s", error.text);
 		return err == CLI_WRONG_USAGE ? 2 : 1;
 	}
-	if (fflush(stdout) || ferror(stdout)) {
-		cli_say("cannot write to standard output: %s", strerror(errno));
-		return 1;
-	}
-	return 0;
+	return printed();
 }

@@ -287,8 +287,15 @@ refuses() {
 
 @test "what cannot be written is a failure" {
 	[[ -c /dev/full ]] || skip "there is no /dev/full"
+	local name option
 	run bash -c '"$1" --help >/dev/full' - "$NFTWARD"
 	[[ $status == 1 && $output == 'nftward: cannot write: No space left on device' ]] || fail "$status: $output"
+	for name in $(helpers); do
+		for option in --help --version; do
+			run bash -c '"$1" "$2" "$3" >/dev/full' - "$NFTWARD" "$name" $option
+			[[ $status == 1 && $output == "nftward-$name: cannot write to standard output: No space left on device" ]] || fail "$status: $output"
+		done
+	done
 }
 
 @test "the manual page has every command, and every page is well-formed" {
