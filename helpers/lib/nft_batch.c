@@ -14,6 +14,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
+#include "interval_key.h"
 #include "nft_inventory.h"
 #include "nft_table.h"
 
@@ -246,16 +247,6 @@ static void element_put(struct nft_batch *batch, const struct nft_batch_set *set
 	mnl_attr_nest_end(batch->message, element);
 }
 
-/* One more; false where it wrapped: a range to the end of all addresses has no end element. */
-static bool key_after(uint8_t *key, size_t bytes)
-{
-	for (size_t i = bytes; i-- > 0;) {
-		if (++key[i])
-			return true;
-	}
-	return false;
-}
-
 static void range_put(struct nft_batch *batch, const struct nft_batch_set *set, uint16_t type,
 		      const uint8_t *first, const uint8_t *last, uint64_t timeout_ms)
 {
@@ -268,7 +259,8 @@ static void range_put(struct nft_batch *batch, const struct nft_batch_set *set, 
 	if (!set->interval)
 		return;
 	memcpy(end, last, set->key_bytes);
-	if (key_after(end, set->key_bytes))
+	/* A range to the end of all addresses has no end element. */
+	if (interval_key_next(end, set->key_bytes))
 		element_put(batch, set, end, NULL, 0, true);
 }
 

@@ -15,6 +15,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
+#include "interval_key.h"
 #include "nft_expr.h"
 #include "nft_talk.h"
 
@@ -276,16 +277,6 @@ static int range_order(const void *left, const void *right)
 	return memcmp(left, right, sizeof(((struct nft_range *)0)->first));
 }
 
-/* One less, and whether it did not wrap. */
-static bool key_before(uint8_t *key, size_t bytes)
-{
-	for (size_t i = bytes; i-- > 0;) {
-		if (key[i]--)
-			return true;
-	}
-	return false;
-}
-
 static void intervals_close(struct nft_set *set, struct nft_set *ends)
 {
 	size_t end = 0;
@@ -312,7 +303,7 @@ static void intervals_close(struct nft_set *set, struct nft_set *ends)
 			memset(range->last, 0xff, set->key_bytes);
 			continue;
 		}
-		key_before(range->last, set->key_bytes);
+		interval_key_previous(range->last, set->key_bytes);
 	}
 }
 

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "interval_key.h"
+
 void timed_ranges_free(struct timed_ranges *ranges)
 {
 	free(ranges->ranges);
@@ -85,27 +87,6 @@ void timed_ranges_unite(struct timed_ranges *ranges)
 	ranges->length = kept;
 }
 
-/* --- keys as numbers --------------------------------------------------------------------------- */
-
-/* One more, and whether it did not wrap. */
-static bool after(uint8_t *key, size_t bytes)
-{
-	for (size_t i = bytes; i-- > 0;) {
-		if (++key[i])
-			return true;
-	}
-	return false;
-}
-
-/* One less; the caller knows that it is not the first of all. */
-static void before(uint8_t *key, size_t bytes)
-{
-	for (size_t i = bytes; i-- > 0;) {
-		if (key[i]--)
-			return;
-	}
-}
-
 /* --- flatten ----------------------------------------------------------------------------------- */
 
 struct sweep {
@@ -129,7 +110,7 @@ static int piece(struct sweep *sweep, const uint8_t *last)
 	previous = sweep->pieces.length ? &sweep->pieces.ranges[sweep->pieces.length - 1] : NULL;
 	if (previous) {
 		memcpy(next, previous->last, sizeof(next));
-		if (previous->until_ms != until_ms || !after(next, sweep->key_bytes) ||
+		if (previous->until_ms != until_ms || !interval_key_next(next, sweep->key_bytes) ||
 		    memcmp(next, sweep->from, sizeof(next)))
 			previous = NULL;
 	}
@@ -139,7 +120,7 @@ static int piece(struct sweep *sweep, const uint8_t *last)
 		err = timed_ranges_push(&sweep->pieces, sweep->from, last, sweep->key_bytes,
 					until_ms);
 	memcpy(sweep->from, last, sizeof(sweep->from));
-	sweep->past = !after(sweep->from, sweep->key_bytes);
+	sweep->past = !interval_key_next(sweep->from, sweep->key_bytes);
 	return err;
 }
 
@@ -172,7 +153,7 @@ static int open_range(struct sweep *sweep, const struct timed_range *range)
 			opened.until_ms = outer_ms;
 		if (memcmp(sweep->from, range->first, sizeof(sweep->from)) < 0) {
 			memcpy(last, range->first, sizeof(last));
-			before(last, sweep->key_bytes);
+			interval_key_previous(last, sweep->key_bytes);
 			err = piece(sweep, last);
 		}
 	}
@@ -253,13 +234,13 @@ int timed_ranges_uncovered(const struct timed_ranges *ranges, const struct timed
 			struct timed_range gap = rest;
 
 			memcpy(gap.last, cover->first, sizeof(gap.last));
-			before(gap.last, key_bytes);
+			interval_key_previous(gap.last, key_bytes);
 			err = push(ret, &gap);
 		}
 		if (memcmp(cover->last, rest.last, sizeof(rest.last)) >= 0)
 			return err;
 		memcpy(rest.first, cover->last, sizeof(rest.first));
-		after(rest.first, key_bytes);
+		interval_key_next(rest.first, key_bytes);
 	}
 	return err ? err : push(ret, &rest);
 }
