@@ -115,11 +115,12 @@ static void copy(struct mirror *mirror)
 	mirror->compared_ms = clock_monotonic_ms();
 	if (!mirror->maps_id)
 		return;
-	err = xdp_mirror_read(mirror->table, &read, &error);
-	if (!err && mirror->pins.lock_fd >= 0)
-		err = xdp_pins_lock(&mirror->pins, &error);
+	/* Read under the lock, too: what another process writes meanwhile is newer. */
+	err = mirror->pins.lock_fd < 0 ? 0 : xdp_pins_lock(&mirror->pins, &error);
 	if (!err) {
-		err = xdp_mirror_write(&read, &mirror->maps, &changed, &error);
+		err = xdp_mirror_read(mirror->table, &read, &error);
+		if (!err)
+			err = xdp_mirror_write(&read, &mirror->maps, &changed, &error);
 		if (mirror->pins.lock_fd >= 0)
 			xdp_pins_unlock(&mirror->pins);
 	}
