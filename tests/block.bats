@@ -147,6 +147,26 @@ host_blocked() {
 	nothing_blocked
 }
 
+# bats test_tags=host
+@test "who waits for the memory waits 15 s, and is told what to do" {
+	local holder
+	family 4
+	rules_load
+	blocklist block "$NEIGHBOUR" >/dev/null
+	lab_start gw flock "$LAB_DIR/state/lock" sleep 60
+	holder=$LAB_PID
+	held() { ! flock -n "$LAB_DIR/state/lock" true; }
+	lab_wait 5 held
+	run blocklist block "$CLIENT"
+	[[ $status == 1 && $output == "nftward-blocklist: another process has had $MEMORY locked for 15 s: find it with lslocks, end it or let it go on, and try again" ]] || fail "$output"
+	run ! in_set blocklist "$CLIENT"
+	in_set blocklist "$NEIGHBOUR"
+	# Who waits for less than that gets its turn.
+	lab_start gw sh -c 'sleep 1; pkill -P "$1"; kill "$1"' - "$holder"
+	blocklist block "$CLIENT" >/dev/null
+	in_set blocklist "$CLIENT"
+}
+
 network_blocked() {
 	names "$1"
 	rules_load

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -21,6 +20,7 @@
 #include <jansson.h>
 
 #include "escalation.h"
+#include "file_lock.h"
 #include "file_replace.h"
 #include "text.h"
 
@@ -605,18 +605,16 @@ struct ledger *ledger_close(struct ledger *ledger)
  * ledger_lock - nobody else reads or writes from here to ledger_unlock, and what others wrote is in.
  *
  * A file that is damaged or of a newer version is renamed, retwarning says so, and the ledger is empty: never an error.
- * Errors: -EIO and others of open(2) and read(2), -ENOMEM; it is not locked then.
+ * Errors: -ETIMEDOUT as of file_lock, -EIO and others of open(2) and read(2), -ENOMEM; it is not locked then.
  */
 int ledger_lock(struct ledger *ledger, struct errmsg *reterr, struct errmsg *retwarning)
 {
 	int err;
 
 	retwarning->text[0] = '\0';
-	while (flock(ledger->lock_fd, LOCK_EX)) {
-		if (errno != EINTR)
-			return errmsg_set(reterr, -errno, "cannot lock %s: %s", ledger->path,
-					  strerror(errno));
-	}
+	err = file_lock(ledger->lock_fd, ledger->path, reterr);
+	if (err)
+		return err;
 	err = refresh(ledger, reterr, retwarning);
 	if (err)
 		ledger_unlock(ledger);
@@ -625,7 +623,7 @@ int ledger_lock(struct ledger *ledger, struct errmsg *reterr, struct errmsg *ret
 
 void ledger_unlock(struct ledger *ledger)
 {
-	flock(ledger->lock_fd, LOCK_UN);
+	file_unlock(ledger->lock_fd);
 }
 
 /* --- changes ----------------------------------------------------------------------------------- */

@@ -13,12 +13,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "blocked_sets.h"
+#include "file_lock.h"
 #include "file_replace.h"
 #include "parse.h"
 
@@ -358,18 +358,20 @@ static FILE *file_open(int folder_fd)
 }
 
 /* One at a time, however many processes there are; see file_replace. The folder's own lock is another helper's. */
-static int lock(int folder_fd)
+static int lock(int folder_fd, const char *state, struct errmsg *reterr)
 {
 	int fd = openat(folder_fd, "." NAME ".lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
 			0600);
+	char path[PATH_MAX];
+	int err;
 
-	while (fd >= 0 && flock(fd, LOCK_EX)) {
-		if (errno == EINTR)
-			continue;
+	snprintf(path, sizeof(path), "%s/" NAME, state);
+	if (fd < 0)
+		return errmsg_set(reterr, -errno, "cannot lock %s: %s", path, strerror(errno));
+	err = file_lock(fd, path, reterr);
+	if (err)
 		close(fd);
-		return -errno;
-	}
-	return fd < 0 ? -errno : fd;
+	return err ? err : fd;
 }
 
 /* ret_lock_fd: to be closed, too. */
@@ -382,11 +384,10 @@ static int folder_open(const char *state, int *ret_lock_fd, struct errmsg *reter
 	fd = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return errmsg_set(reterr, -errno, "cannot open %s: %s", state, strerror(errno));
-	err = lock(fd);
+	err = lock(fd, state, reterr);
 	if (err < 0) {
 		close(fd);
-		return errmsg_set(reterr, err, "cannot lock %s/" NAME ": %s", state,
-				  strerror(-err));
+		return err;
 	}
 	*ret_lock_fd = err;
 	return fd;

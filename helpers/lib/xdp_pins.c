@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -18,6 +17,8 @@
 
 #include <bpf/bpf.h>
 #include <linux/magic.h>
+
+#include "file_lock.h"
 
 #define BPFFS_DEFAULT "/sys/fs/bpf"
 #define PROGRAM_PIN "program-"
@@ -182,20 +183,15 @@ void xdp_pins_close(struct xdp_pins *pins)
 	pins->lock_fd = -1;
 }
 
-/* xdp_pins_lock - waits until no other process attaches, detaches or writes maps. */
+/* xdp_pins_lock - waits until no other process attaches, detaches or writes maps. Errors: those of file_lock. */
 int xdp_pins_lock(struct xdp_pins *pins, struct errmsg *reterr)
 {
-	while (flock(pins->lock_fd, LOCK_EX)) {
-		if (errno != EINTR)
-			return errmsg_set(reterr, -errno, "cannot lock %s: %s", pins->folder,
-					  strerror(errno));
-	}
-	return 0;
+	return file_lock(pins->lock_fd, pins->folder, reterr);
 }
 
 void xdp_pins_unlock(struct xdp_pins *pins)
 {
-	flock(pins->lock_fd, LOCK_UN);
+	file_unlock(pins->lock_fd);
 }
 
 static void pin_path(char *ret, size_t size, const struct xdp_pins *pins, const char *name)
