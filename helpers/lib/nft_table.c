@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Reads table inet api_protection from the kernel: elements, named limits, mode. It writes nothing.
+// Reads a table of ours from the kernel: elements, named limits, mode. It writes nothing.
 #include "nft_table.h"
 
 #include <arpa/inet.h>
 #include <endian.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -66,22 +67,30 @@ struct nft_table *nft_table_close(struct nft_table *table)
 
 /* --- requests -------------------------------------------------------------------------------- */
 
-static int failed(int error, const char *kind, const char *name, struct errmsg *reterr)
+static int failed(const struct nft_table *table, int error, const char *kind, const char *name,
+		  struct errmsg *reterr)
 {
+	char file[NFT_NAME_MAXLEN];
+
 	if (error == -EPERM)
 		return errmsg_set(reterr, error,
-				  "cannot read table inet " NFT_TABLE_NAME
-				  ": needs root or CAP_NET_ADMIN");
-	if (error == -ENOENT)
-		return errmsg_set(reterr, error,
-				  "table inet " NFT_TABLE_NAME " is not loaded (no %s %s): nft -f "
-				  "/etc/nftables/api-protection.nft",
-				  kind, name);
+				  "cannot read table inet %s: needs root or CAP_NET_ADMIN",
+				  table->name);
 	if (error == -EINTR)
 		return errmsg_set(reterr, -EAGAIN, "%s %s changes too fast to be read; try again",
 				  kind, name);
-	return errmsg_set(reterr, error, "cannot read %s %s of table inet " NFT_TABLE_NAME ": %s",
-			  kind, name, strerror(-error));
+	if (error != -ENOENT)
+		return errmsg_set(reterr, error, "cannot read %s %s of table inet %s: %s", kind,
+				  name, table->name, strerror(-error));
+	/* Tables of ours and their files differ in this only. */
+	snprintf(file, sizeof(file), "%s", table->name);
+	for (char *c = file; *c; c++) {
+		if (*c == '_')
+			*c = '-';
+	}
+	return errmsg_set(reterr, error,
+			  "table inet %s is not loaded (no %s %s): nft -f /etc/nftables/%s.nft",
+			  table->name, kind, name, file);
 }
 
 /* nft_table_generation - the number that every transaction of nft raises; what the rules themselves add does not. */
@@ -89,7 +98,7 @@ int nft_table_generation(struct nft_table *table, uint32_t *ret, struct errmsg *
 {
 	int err = nft_talk_generation(&table->talk, ret);
 
-	return err ? failed(err, "generation", "", reterr) : 0;
+	return err ? failed(table, err, "generation", "", reterr) : 0;
 }
 
 /* --- elements -------------------------------------------------------------------------------- */
@@ -341,7 +350,7 @@ int nft_table_set(struct nft_table *table, const char *name, struct nft_set *ret
 	if (err) {
 		nft_set_free(&dump.set);
 		nft_set_free(&dump.ends);
-		return failed(err, "set", name, reterr);
+		return failed(table, err, "set", name, reterr);
 	}
 	err = nft_table_set_about(table, name, &about, reterr);
 	if (err) {
@@ -450,7 +459,7 @@ int nft_table_set_about(struct nft_table *table, const char *name, struct nft_se
 	mnl_attr_put_strz(header, NFTA_SET_NAME, name);
 	err = nft_talk_ask(&table->talk, header, about_message, &about);
 	if (err)
-		return failed(err, "set", name, reterr);
+		return failed(table, err, "set", name, reterr);
 	*ret = about;
 	return 0;
 }
@@ -494,7 +503,7 @@ int nft_table_limit(struct nft_table *table, const char *name, struct nft_limit 
 	mnl_attr_put_u32(header, NFTA_OBJ_TYPE, htonl(NFT_OBJECT_LIMIT));
 	err = nft_talk_ask(&table->talk, header, limit_message, &object);
 	if (err)
-		return failed(err, "limit", name, reterr);
+		return failed(table, err, "limit", name, reterr);
 	if (object.type != NFT_LIMIT_PKTS)
 		return errmsg_set(reterr, -EINVAL,
 				  "limit %s counts bytes; write it as \"rate over N/second burst M "
@@ -559,7 +568,7 @@ int nft_table_synproxy(struct nft_table *table, const char *name, struct nft_syn
 	mnl_attr_put_u32(header, NFTA_OBJ_TYPE, htonl(NFT_OBJECT_SYNPROXY));
 	err = nft_talk_ask(&table->talk, header, synproxy_message, &synproxy);
 	if (err)
-		return failed(err, "synproxy", name, reterr);
+		return failed(table, err, "synproxy", name, reterr);
 	*ret = synproxy;
 	return 0;
 }
@@ -595,7 +604,7 @@ static int chain_target(struct nft_table *table, const char *name, char ret[NFT_
 		mnl_attr_put_strz(header, NFTA_RULE_CHAIN, name);
 		err = nft_talk_ask(&table->talk, header, mode_message, ret);
 	}
-	return err ? failed(err, "chain", name, reterr) : 0;
+	return err ? failed(table, err, "chain", name, reterr) : 0;
 }
 
 /*

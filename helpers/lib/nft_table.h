@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Reads table inet api_protection from the kernel: elements, named limits, mode. It writes nothing. */
+/* Reads a table of ours from the kernel: elements, named limits, mode. It writes nothing. */
 #ifndef NFTWARD_NFT_TABLE_H
 #define NFTWARD_NFT_TABLE_H
 
