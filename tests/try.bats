@@ -17,9 +17,9 @@ teardown() { rm -rf "$OUT"; }
 	local protection='.[] | select(.protection == "with")'
 	[[ $(jq "[$protection | .customers.success] | min" "$OUT/t.json") == 1 ]] || fail "$(cat "$OUT/table")"
 	[[ $(jq "[$protection | .customers_blocked[]] | length" "$OUT/t.json") == 0 ]] || fail "$(cat "$OUT/table")"
-	# A machine may be too slow for 50 attackers who are all over 100 requests/s and a burst of 200: nobody is blocked then.
-	[[ $(jq "[$protection | .blocked == 50 or (.blocked == 0 and (.drops.requests // 0) == 0)] | all" "$OUT/t.json") == true ]] || fail "$(cat "$OUT/table")"
-	[[ $(jq "[$protection | .attack.ok] | max <= 50 * (200 + 6 * 100)" "$OUT/t.json") == true ]] || fail "$(cat "$OUT/table")"
+	# A machine may be too slow for 50 attackers who all make more than 100 requests/s and a burst of 200 in 5 s.
+	[[ $(jq "[$protection | .blocked == 50 or .attack.ok < 50 * (200 + 5 * 100)] | all" "$OUT/t.json") == true ]] || fail "$(cat "$OUT/table")"
+	[[ $(jq "[$protection | .blocked > 0 or (.drops.requests // 0) == 0] | all" "$OUT/t.json") == true ]] || fail "$(cat "$OUT/table")"
 	grep -q '^flood6 *with ' "$OUT/table"
 }
 
