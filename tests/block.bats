@@ -148,7 +148,7 @@ host_blocked() {
 }
 
 # bats test_tags=host
-@test "who waits for the memory waits 15 s, and is told what to do" {
+@test "who waits for the memory waits 30 s, and is told what to do" {
 	local holder
 	family 4
 	rules_load
@@ -158,7 +158,7 @@ host_blocked() {
 	held() { ! flock -n "$LAB_DIR/state/lock" true; }
 	lab_wait 5 held
 	run blocklist block "$CLIENT"
-	[[ $status == 1 && $output == "nftward-blocklist: another process has had $MEMORY locked for 15 s: find it with lslocks, end it or let it go on, and try again" ]] || fail "$output"
+	[[ $status == 1 && $output == "nftward-blocklist: another process has had $MEMORY locked for 30 s: find it with lslocks, end it or let it go on, and try again" ]] || fail "$output"
 	run ! in_set blocklist "$CLIENT"
 	in_set blocklist "$NEIGHBOUR"
 	# Who waits for less than that gets its turn.
