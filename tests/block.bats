@@ -149,22 +149,26 @@ host_blocked() {
 
 # bats test_tags=host
 @test "who waits for the memory waits 30 s, and is told what to do" {
-	local holder
+	local options waiter
 	family 4
 	rules_load
 	blocklist block "$NEIGHBOUR" >/dev/null
-	lab_start gw flock "$LAB_DIR/state/lock" sleep 60
-	holder=$LAB_PID
-	held() { ! flock -n "$LAB_DIR/state/lock" true; }
-	lab_wait 5 held
+	exec 9>"$LAB_DIR/state/lock"
+	flock 9
 	run blocklist block "$CLIENT"
 	[[ $status == 1 && $output == "nftward-blocklist: another process has had $MEMORY locked for 30 s: find it with lslocks, end it or let it go on, and try again" ]] || fail "$output"
 	run ! in_set blocklist "$CLIENT"
 	in_set blocklist "$NEIGHBOUR"
 	# Who waits for less than that gets its turn.
-	lab_start gw sh -c 'sleep 1; pkill -P "$1"; kill "$1"' - "$holder"
-	blocklist block "$CLIENT" >/dev/null
-	in_set blocklist "$CLIENT"
+	mapfile -t options < <(blocklist_options)
+	lab_start gw "$NFTWARD_BUILDDIR/helpers/nftward-blocklist" block "$CLIENT" "${options[@]}" 9>&- >/dev/null
+	waiter=$LAB_PID
+	waits() { [[ -n $(find "/proc/$waiter/fd" -lname "$LAB_DIR/state/lock") ]]; }
+	lab_wait 5 waits
+	run ! in_set blocklist "$CLIENT"
+	flock -u 9
+	lab_wait 5 in_set blocklist "$CLIENT"
+	exec 9>&-
 }
 
 network_blocked() {
